@@ -1,0 +1,45 @@
+# podwork. `make` lists what there is.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := $(wildcard ops/deploy/constraints-*.txt)
+INSTALL := ops/deploy/install.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench clean FORCE
+.NOTPARALLEL:
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "PYTHON=python3.12 chooses the interpreter of .venv (3.11 or newer)."
+
+install: $(VENV)/.installed-dev ## Make .venv with everything for development.
+
+demo: $(VENV)/.installed-demo ## Run the main job on real data: three pods, nothing to install.
+	$(BIN)/podctl demo $(DEMO)
+
+test: $(VENV)/.installed-dev ## Install the servers the tests need, and run all tests (PYTEST= for arguments).
+	ops/deploy/install-servers.sh
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.installed-dev ## Run the benchmarks.
+	ops/deploy/install-servers.sh
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+clean: ## Delete .venv and what the tools left.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed-demo $(VENV)/.installed-dev: $(VENV)/.installed-%: $(INSTALL) $(PINS) pyproject.toml
+	PYTHON="$(PYTHON)" $(INSTALL) $*
+
+# Asked for another interpreter: let the script compare.
+ifneq ($(PYTHON),)
+$(VENV)/.installed-demo $(VENV)/.installed-dev: FORCE
+endif

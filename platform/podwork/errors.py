@@ -1,0 +1,114 @@
+"""Every error that podwork raises on purpose, as one tree.
+
+Owns: the root `PodworkError` and the engine's own branches. The packages above hang theirs below the
+same root (`podwork_pods.errors`, `podwork_ops.errors`), and `podwork_ops` maps them to exit codes in
+one table. Promises: each error carries its facts as attributes and says in one line what happened and,
+after the dash, what to do about it. Control flow is not an error: see `podwork.signals`.
+"""
+
+from __future__ import annotations
+
+
+class PodworkError(Exception):
+    """The root: something that podwork refuses or cannot do, with what to do about it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{what} - {remedy}" if remedy else what)
+
+
+class ConfigurationError(PodworkError):
+    """Raised when a setting, a settings file or a declaration of a job cannot be used."""
+
+
+class UnknownJob(PodworkError):
+    """Raised when a job class is named that this application does not declare."""
+
+    def __init__(self, job_class: str, known: list[str]) -> None:
+        self.job_class = job_class
+        self.known = known
+        some = ", ".join(sorted(known)[:8]) or "none"
+        super().__init__(f"unknown job class {job_class!r}", f"declare it, or use one of: {some}")
+
+
+class InvalidArguments(PodworkError):
+    """Raised at push when a job's arguments do not fit its signature or are not JSON."""
+
+    def __init__(self, job_class: str, why: str) -> None:
+        self.job_class = job_class
+        self.why = why
+        super().__init__(f"{job_class}: {why}", "pass what the job's signature declares, as JSON values")
+
+
+class InvalidRoute(PodworkError):
+    """Raised at push when it is not clear on which pod the job belongs."""
+
+
+class StoreUnavailable(PodworkError):
+    """Raised when a pod's Redis cannot be reached or refuses to work."""
+
+    def __init__(self, address: str, why: str) -> None:
+        self.address = address
+        self.why = why
+        super().__init__(
+            f"Redis at {address} does not answer: {why}",
+            "check that it runs and that the pod's redis_url is right",
+        )
+
+
+class StoreRefused(PodworkError):
+    """Raised when Redis answers, but refuses a write (out of memory, read-only replica, full disk)."""
+
+    def __init__(self, address: str, why: str) -> None:
+        self.address = address
+        self.why = why
+        super().__init__(f"Redis at {address} refused: {why}", "nothing was written; retry after mending it")
+
+
+class ShopOnHold(PodworkError):
+    """Raised at push when the shop is being switched between pods for longer than the push may wait."""
+
+    def __init__(self, shop_id: int, waited_seconds: float) -> None:
+        self.shop_id = shop_id
+        self.waited_seconds = waited_seconds
+        super().__init__(
+            f"shop {shop_id} is being moved; waited {waited_seconds:.1f} s",
+            "push again; nothing was accepted",
+        )
+
+
+class RedirectLoop(PodworkError):
+    """Raised at push when pods keep redirecting to one another."""
+
+    def __init__(self, shop_id: int, path: list[int]) -> None:
+        self.shop_id = shop_id
+        self.path = path
+        super().__init__(
+            f"shop {shop_id}: redirected in a circle over pods {path}",
+            "compare the gates with the directory: podctl shops locate",
+        )
+
+
+class LeaseLost(PodworkError):
+    """Raised when a process acts under an incarnation that was reclaimed."""
+
+    def __init__(self, incarnation: str) -> None:
+        self.incarnation = incarnation
+        super().__init__(
+            f"process {incarnation} lost its lease",
+            "its jobs were given back; the process ends and is replaced",
+        )
+
+
+class StaleEpoch(PodworkError):
+    """Raised when work for a shop runs under an epoch, or on a pod, that is no longer the shop's."""
+
+    def __init__(self, shop_id: int, epoch: int, found: str) -> None:
+        self.shop_id = shop_id
+        self.epoch = epoch
+        self.found = found
+        super().__init__(
+            f"shop {shop_id}: epoch {epoch} is stale ({found})",
+            "the work is rolled back and goes where the shop is",
+        )

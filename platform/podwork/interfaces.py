@@ -1,0 +1,67 @@
+"""The two protocols through which the engine meets pods, without knowing them, and the clock.
+
+Owns: `Router` (asked at push), `Fence` (asked before a run), `Clock`. `podwork_pods` implements the
+first two over the directory; `podwork.single` implements them for an application with one pod.
+To the engine a shop is an opaque integer, a pod a number, an epoch a number that grows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Route(NamedTuple):
+    """Where a shop's work belongs: the pod's number and the shop's epoch there."""
+
+    pod_id: int
+    epoch: int
+
+
+class Router(Protocol):
+    """Answers, from a local cache, which pod owns a shop. A stale answer costs a redirect, no more."""
+
+    def route(self, shop_id: int) -> Route:
+        """Return the shop's pod and epoch. Raises `podwork_pods.errors.UnknownShop` or its like."""
+        ...
+
+    def learn(self, shop_id: int, route: Route) -> None:
+        """Take the correction that a pod's gate gave (`MOVED`); older epochs than the known are ignored."""
+        ...
+
+    def forget(self, shop_id: int) -> None:
+        """Drop what is cached for the shop, so that the next `route` asks the truth."""
+        ...
+
+    def pod_ids(self) -> Sequence[int]:
+        """Return the pods that accept jobs, in ascending order (for `enqueue_on_every_pod`)."""
+        ...
+
+
+class Fence(Protocol):
+    """Refuses work under a stale epoch. The cheap half: the shard's row is checked in the transaction."""
+
+    def admit(self, shop_id: int, epoch: int) -> int:
+        """Return the epoch under which a job of the shop, pushed under `epoch`, may run on this pod now.
+
+        Raises:
+            StaleEpoch: the shop's work belongs to another pod, as far as this process knows.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Wall time in seconds since 1970, so that tests can turn it."""
+
+    def now(self) -> float:
+        """Return the wall time in seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> float:
+        """Return the wall time in seconds."""
+        return time.time()

@@ -1,0 +1,273 @@
+"""The settings: one table, loaded once, frozen, passed explicitly.
+
+Owns: the table of every setting of the platform (engine, pods, ops alike, because an operator has one
+file), its layers and its validation. A value comes from, first found wins: a command line flag, the
+environment (`PODWORK_WORKER_THREADS` for `worker.threads`), `podwork.toml`, the default here.
+Promises: nothing is read at import; an unknown key or a wrong type names the key, the place it came
+from and what is expected. The documentation (`ops/docs/settings.md`) is made from the same table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from podwork.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "PODWORK_"
+DEFAULT_FILE = "podwork.toml"
+
+Positive = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class AppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The application that declares the jobs."""
+
+    target: Annotated[str, Meta(description="Where the App object is: `module:attribute`.")] = ""
+    revision: Annotated[str, Meta(description="The deployed code's revision, shown for every worker.")] = (
+        "unknown"
+    )
+
+
+class TopologySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the platform learns its pods and which shop lives where."""
+
+    registry_url: Annotated[
+        str,
+        Meta(
+            description="The registry of pods: `sqlite:///file` (embedded) or `zookeeper://host:port/chroot`."
+        ),
+    ] = "sqlite:///podwork-registry.db"
+    directory_url: Annotated[
+        str, Meta(description="The directory's database, an SQLAlchemy URL (SQLite, MariaDB or MySQL).")
+    ] = "sqlite:///podwork-directory.db"
+    directory_refresh_seconds: Annotated[
+        Seconds, Meta(description="How often a process reads the directory's change log into its cache.")
+    ] = 1.0
+    directory_cache_shops: Annotated[
+        Positive, Meta(description="How many shops a process keeps in its directory cache.")
+    ] = 200_000
+
+
+class RedisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a process speaks to a pod's Redis."""
+
+    socket_timeout_seconds: Annotated[
+        Seconds, Meta(description="How long one answer of Redis may take before it counts as unreachable.")
+    ] = 5.0
+    hold_timeout_seconds: Annotated[
+        Seconds, Meta(description="How long a push waits for a shop that is being switched between pods.")
+    ] = 10.0
+
+
+class ShardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a process speaks to a shard."""
+
+    pool_size: Annotated[
+        Positive, Meta(description="Connections kept per shard and process; workers use one per thread.")
+    ] = 5
+    connect_timeout_seconds: Annotated[
+        Seconds, Meta(description="How long connecting to a shard may take.")
+    ] = 5.0
+    lock_wait_seconds: Annotated[
+        Positive, Meta(description="How long a statement waits for a row lock before it gives up.")
+    ] = 10
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `podctl workers` command."""
+
+    queues: Annotated[list[str], Meta(description="Queues to serve, most urgent first.", min_length=1)] = (
+        msgspec.field(default_factory=lambda: ["critical", "default", "low"])
+    )
+    processes: Annotated[Positive, Meta(description="Child processes.")] = 1
+    threads: Annotated[Positive, Meta(description="Processors (threads) per child.")] = 5
+    drain_seconds: Annotated[
+        Seconds, Meta(description="How long TERM lets running jobs go on before they are given back.")
+    ] = 25.0
+    lease_seconds: Annotated[
+        Seconds, Meta(description="How long a silent process keeps its jobs; then others reclaim them.")
+    ] = 15.0
+    memory_limit_mib: Annotated[
+        Count, Meta(description="A child above this resident memory drains and is replaced; 0: no limit.")
+    ] = 0
+    prefetch_seconds: Annotated[
+        Seconds,
+        Meta(description="How much work, by the measured duration of its jobs, a child holds unstarted."),
+    ] = 0.05
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The HTTP endpoint of a worker: /metrics, /livez, /readyz."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port to listen on; 0: no endpoint.")] = 0
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What processes write to standard error."""
+
+    level: Annotated[
+        str, Meta(description="debug, info, warning or error.", pattern="^(debug|info|warning|error)$")
+    ] = "info"
+    format: Annotated[
+        str, Meta(description="`text` for people, `json` for machines.", pattern="^(text|json)$")
+    ] = "text"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings; each section is a table of `podwork.toml`."""
+
+    app: AppSettings = AppSettings()
+    topology: TopologySettings = TopologySettings()
+    redis: RedisSettings = RedisSettings()
+    shard: ShardSettings = ShardSettings()
+    worker: WorkerSettings = WorkerSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One row of the table: what documentation and `podctl config view` show of a setting."""
+
+    key: str
+    environment: str
+    default: Any
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Settings together with where each value came from (`flag`, `environment`, the file, `default`)."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    file: Path | None
+
+
+def table() -> list[SettingRow]:
+    """Return every setting, in the order of the sections."""
+    rows = []
+    for section, field in _fields():
+        key = f"{section}.{field.name}"
+        default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+        rows.append(SettingRow(key, _environment_name(key), default, _description(section, field.name)))
+    return rows
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> LoadedSettings:
+    """Merge the layers and validate them.
+
+    Args:
+        flags: values by key (`worker.threads`); `None` values are left out.
+        environment: defaults to the process's environment.
+        file: a settings file that must exist; without it `PODWORK_CONFIG`, then `podwork.toml` in the
+            working directory if there is one.
+
+    Raises:
+        ConfigurationError: an unknown key, a wrong type, or a file that cannot be read or parsed.
+    """
+    env = os.environ if environment is None else environment
+    path = _find_file(file, env)
+    values: dict[str, Any] = {}
+    origins = {row.key: "default" for row in table()}
+    layers = [
+        (str(path), _from_file(path) if path else {}),
+        ("environment", _from_environment(env)),
+        ("flag", {key: value for key, value in (flags or {}).items() if value is not None}),
+    ]
+    for origin, layer in layers:
+        for key, value in layer.items():
+            if key not in origins:
+                raise _unknown(key, origin, list(origins))
+            values[key] = value
+            origins[key] = origin
+    return LoadedSettings(_convert(values, origins), origins, path)
+
+
+def _convert(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
+    types = {f"{section}.{field.name}": field.type for section, field in _fields()}
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, name = key.split(".", 1)
+        try:
+            converted = msgspec.convert(value, types[key], strict=origins[key] != "environment")
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(
+                f"{key} = {value!r} (from {origins[key]}): {error}", "see: podctl config view"
+            ) from None
+        nested.setdefault(section, {})[name] = converted
+    return msgspec.convert(nested, Settings)
+
+
+def _find_file(file: Path | None, env: Mapping[str, str]) -> Path | None:
+    named = file or (Path(env["PODWORK_CONFIG"]) if env.get("PODWORK_CONFIG") else None)
+    if named is not None:
+        return named
+    default = Path(DEFAULT_FILE)
+    return default if default.exists() else None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            document = tomllib.load(stream)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}", "give a readable file to --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}", "mend the file") from None
+    flat: dict[str, Any] = {}
+    for section, fields in document.items():
+        if not isinstance(fields, dict):
+            raise ConfigurationError(f"{path}: {section} stands outside a section", "see: podctl config view")
+        flat.update({f"{section}.{name}": value for name, value in fields.items()})
+    return flat
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    names = {_environment_name(row.key): row for row in table()}
+    found: dict[str, Any] = {}
+    for name, row in names.items():
+        if name in env:
+            is_list = isinstance(row.default, list)
+            found[row.key] = [part.strip() for part in env[name].split(",")] if is_list else env[name]
+    return found
+
+
+def _unknown(key: str, origin: str, known: list[str]) -> ConfigurationError:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "see: podctl config view"
+    return ConfigurationError(f"unknown setting {key} (from {origin})", hint)
+
+
+def _fields() -> list[tuple[str, msgspec.structs.FieldInfo]]:
+    sections = msgspec.structs.fields(Settings)
+    return [(section.name, field) for section in sections for field in msgspec.structs.fields(section.type)]
+
+
+def _description(section: str, name: str) -> str:
+    owner = type(getattr(Settings(), section))
+    for part in get_type_hints(owner, include_extras=True)[name].__metadata__:
+        if isinstance(part, Meta) and part.description:
+            return part.description
+    raise AssertionError(f"{section}.{name} has no description")
+
+
+def _environment_name(key: str) -> str:
+    return ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
