@@ -1,0 +1,14 @@
+-- deregister: leave in order. If the process still holds jobs, its lease ends now and others reclaim them.
+-- ARGV: incarnation
+-- Answers: how many jobs it still held.
+-- Keys: processes, process:{incarnation}, held:{incarnation}.
+
+local incarnation = ARGV[1]
+local left = redis.call('HLEN', HELD .. incarnation)
+if left > 0 then
+  redis.call('ZADD', PROCESSES, 'XX', 0, incarnation)
+else
+  redis.call('ZREM', PROCESSES, incarnation)
+  redis.call('DEL', PROCESS .. incarnation)
+end
+return left

@@ -1,0 +1,211 @@
+"""One pod's Redis, as this process reaches it.
+
+Owns connections and the loading of scripts. Each thread has its own connection, made when first needed
+and made anew after a fork, a failure or a restart of the server. Promises: callers see `StoreUnavailable`
+(no answer: what was asked may or may not have happened) or `StoreRefused` (answered, nothing written),
+never a Redis exception, and never the password. Leaves to others what the scripts mean (`podwork.queues`).
+
+Scripts go straight to a connection: the client's general path (pool, retries, hooks, parsing of options)
+costs about as much again as the command itself, and a push is one command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import hiredis
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from podwork.errors import ConfigurationError, StoreRefused, StoreUnavailable
+
+_pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
+Argument: TypeAlias = str | bytes | int | float
+_UNAVAILABLE_ANSWERS = ("BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS")
+_UNAVAILABLE = (
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.AuthenticationError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.TryAgainError,
+)
+_REFUSED_ANSWERS = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM")
+_REFUSED = (
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.NoPermissionError,
+)
+_REFUSED_WHEN_FULL = ("push",)
+"""Scripts that a full Redis refuses. The others end jobs or keep leases: without them it stays full."""
+
+
+@cache
+def script_source(name: str) -> str:
+    """Return the text of a script with its flags and the prelude in front of it."""
+    folder = resources.files("podwork") / "scripts"
+    flags = "#!lua\n" if name in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom\n"
+    return flags + (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+
+
+@cache
+def _script_sha(name: str) -> str:
+    return hashlib.sha1(script_source(name).encode(), usedforsecurity=False).hexdigest()
+
+
+class Store:
+    """A pod's Redis. Safe to share between threads and to carry over a fork."""
+
+    def __init__(self, url: str, *, socket_timeout_seconds: float = 5.0) -> None:
+        self.url = url
+        self.address = address_of(url)
+        self.timeout_seconds = socket_timeout_seconds
+        self._pool: redis.ConnectionPool | None = None
+        self._local = threading.local()
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._pool_of()
+
+    @property
+    def client(self) -> redis.Redis:
+        """A client for reading (inspection, tests); transitions go through `call`."""
+        return redis.Redis(connection_pool=self._pool_of())
+
+    def call(self, script: str, *arguments: Argument, timeout_seconds: float | None = None) -> Any:
+        """Run a script and return its answer.
+
+        Raises:
+            StoreUnavailable: no answer; the script may or may not have run.
+            StoreRefused: Redis refuses writes; the script did nothing.
+        """
+        return self.call_many([(script, arguments)], timeout_seconds=timeout_seconds)[0]
+
+    def call_many(
+        self,
+        calls: Sequence[tuple[str, Sequence[Argument]]],
+        *,
+        timeout_seconds: float | None = None,
+    ) -> list[Any]:
+        """Run several scripts in one round trip, in order; each is a step of its own.
+
+        Raises:
+            StoreUnavailable: no answer to one of them; it and the later ones may or may not have run.
+            StoreRefused: Redis refused one of them; the earlier ones did run.
+        """
+        commands = [("EVALSHA", _script_sha(script), "0", *arguments) for script, arguments in calls]
+        answers = self._exchange(commands, timeout_seconds)
+        for position, answer in enumerate(answers):
+            if isinstance(answer, redis.exceptions.NoScriptError):
+                script, arguments = calls[position]
+                answers[position] = self._exchange(
+                    [("EVAL", script_source(script), "0", *arguments)], timeout_seconds
+                )[0]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise self._translate(answer)
+        return answers
+
+    def command(self, *parts: Argument, timeout_seconds: float | None = None) -> Any:
+        """Run one plain command. Raises as `call` does."""
+        answer = self._exchange([parts], timeout_seconds)[0]
+        if isinstance(answer, Exception):
+            raise self._translate(answer)
+        return answer
+
+    def ping(self) -> float:
+        """Return how long Redis takes to answer, in seconds. Raises StoreUnavailable."""
+        start = time.perf_counter()
+        self.command("PING")
+        return time.perf_counter() - start
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        if self._pid == os.getpid() and self._pool is not None:
+            self._pool.disconnect()
+            self._local = threading.local()
+
+    def _exchange(self, commands: Sequence[Sequence[Argument]], timeout_seconds: float | None) -> list[Any]:
+        connection = self._connection()
+        packed = [b"".join([_pack(tuple(command)) for command in commands])]
+        try:
+            connection.send_packed_command(packed, check_health=False)
+            timeout: dict[str, Any] = {} if timeout_seconds is None else {"timeout": timeout_seconds}
+            return [self._answer(connection, timeout) for _ in commands]
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+            connection.disconnect()
+            raise self._translate(error) from None
+        except BaseException:
+            connection.disconnect()  # an answer may still be on its way: nobody else may read it
+            raise
+
+    @staticmethod
+    def _answer(connection: Any, timeout: dict[str, Any]) -> Any:
+        try:
+            return connection.read_response(**timeout)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            raise
+        except redis.exceptions.ResponseError as error:
+            return error
+
+    def _connection(self) -> Any:
+        """The calling thread's own connection; `Any`, because the client's connection class has no types."""
+        pool = self._pool_of()
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = pool.make_connection()
+            self._local.connection = connection
+        return connection
+
+    def _pool_of(self) -> redis.ConnectionPool:
+        if self._pool is None or self._pid != os.getpid():
+            with self._lock:
+                if self._pool is None or self._pid != os.getpid():
+                    # After a fork the parent's sockets are left alone: closing them here would be harmless to
+                    # the parent, but sharing one would mix the answers of two processes.
+                    self._local = threading.local()
+                    self._pool = self._new_pool()
+                    self._pid = os.getpid()
+        return self._pool
+
+    def _new_pool(self) -> redis.ConnectionPool:
+        try:
+            return redis.ConnectionPool.from_url(
+                self.url,
+                socket_timeout=self.timeout_seconds,
+                socket_connect_timeout=self.timeout_seconds,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Redis URL of {self.address} cannot be used: {error}", "use redis://host:port/db"
+            ) from None
+
+    def _translate(self, error: Exception) -> Exception:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if not isinstance(error, redis.exceptions.ResponseError):
+            return StoreUnavailable(self.address, text)
+        if isinstance(error, _REFUSED) or text.startswith(_REFUSED_ANSWERS):
+            return StoreRefused(self.address, text)
+        if isinstance(error, _UNAVAILABLE) or text.startswith(_UNAVAILABLE_ANSWERS):
+            return StoreUnavailable(self.address, text)
+        return error  # a mistake in a script or a call of ours: it must be seen as it is
+
+
+def address_of(url: str) -> str:
+    """Return the URL without user and password, for messages."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path
+    path = parts.path if parts.path != "/" else ""
+    try:
+        return f"{parts.hostname or 'localhost'}:{parts.port or 6379}{path}"
+    except ValueError:
+        raise ConfigurationError("a Redis URL's port is no number", "use redis://host:port/db") from None

@@ -1,0 +1,213 @@
+"""The road of a push: routed, redirected, held back, repeated; never stored where the shop is not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from podwork import App, Job
+from podwork.client import Client
+from podwork.errors import InvalidArguments, InvalidRoute, RedirectLoop, ShopOnHold, StoreUnavailable
+from podwork.inspection import Inspection
+from podwork.interfaces import Route
+from podwork.queues import PushGroup, Queues, Refusal
+from podwork.single import SingleRouter
+from podwork.store import Store
+from tests.support.pause import hold
+from tests.support.servers import PrivateServers, fresh_redis
+
+WHO = "host:1:aaaa"
+
+
+@pytest.fixture
+def pods(private_servers: PrivateServers) -> Iterator[dict[int, Queues]]:
+    """Two pods, each with a Redis database of its own."""
+    pods = {}
+    for number in (1, 2):
+        pods[number] = Queues(Store(fresh_redis(private_servers, private_servers.redis())))
+        pods[number].register(WHO, {"pid": number})
+    yield pods
+    for queues in pods.values():
+        queues.store.close()
+
+
+@pytest.fixture
+def app(pods: dict[int, Queues]) -> App:
+    app = App("test")
+
+    @app.job(name="collect")
+    def collect(shop_id: int, n: int = 0) -> None:
+        """Do nothing."""
+
+    @app.job(name="sweep", queue="low")
+    class Sweep(Job):
+        def run(self, full: bool = False) -> None:
+            """Do nothing."""
+
+    app.bind(Client(SingleRouter(), pods.__getitem__, hold_timeout_seconds=0.2))
+    return app
+
+
+def ids_on(queues: Queues) -> list[str]:
+    return [lease.id for lease in queues.claim(WHO, ["default", "low"], 100)]
+
+
+def test_a_push_goes_to_the_shops_pod(app: App, pods: dict[int, Queues]) -> None:
+    job_id = app.job_class("collect").enqueue(n=3, shop_id=7)
+    [lease] = pods[1].claim(WHO, ["default"], 10)
+    assert (lease.id, lease.shop_id, lease.args, lease.epoch) == (job_id, 7, {"n": 3}, 1)
+
+
+def test_a_push_to_a_pod_has_no_shop(app: App, pods: dict[int, Queues]) -> None:
+    app.job_class("sweep").enqueue(full=True, pod=2)
+    [lease] = pods[2].claim(WHO, ["low"], 10)
+    assert (lease.shop_id, lease.args) == (None, {"full": True})
+    assert len(app.job_class("sweep").enqueue_on_every_pod()) == 1
+
+
+def test_where_a_job_belongs_must_be_said_once(app: App) -> None:
+    collect, sweep = app.job_class("collect"), app.job_class("sweep")
+    with pytest.raises(InvalidRoute):
+        sweep.enqueue()
+    with pytest.raises(InvalidRoute):
+        sweep.enqueue(shop_id=7, pod=1)
+    with pytest.raises(InvalidRoute):
+        collect.enqueue(pod=1)
+
+
+def test_arguments_are_checked_at_push(app: App, pods: dict[int, Queues]) -> None:
+    for wrong in ({"n": "three"}, {"m": 1}, {"n": float("nan")}, {"n": (1,)}):
+        with pytest.raises(InvalidArguments):
+            app.job_class("collect").enqueue(shop_id=7, **wrong)
+    assert ids_on(pods[1]) == []
+
+
+def test_a_typed_call_carries_its_shop(app: App, pods: dict[int, Queues]) -> None:
+    call = app.job_class("collect").call(7, n=2)
+    job_id = app.client.push(call)
+    assert ids_on(pods[1]) == [job_id]
+
+
+def test_a_stale_router_costs_one_redirect(app: App, pods: dict[int, Queues]) -> None:
+    pods[1].set_gate(7, "moved", 2, 2)
+    pods[2].set_gate(7, "open", 2, 2)
+    job_id = app.job_class("collect").enqueue(shop_id=7)
+    [lease] = pods[2].claim(WHO, ["default"], 10)
+    assert (lease.id, lease.epoch) == (job_id, 2)
+    assert ids_on(pods[1]) == []
+
+
+def test_bulk_keeps_the_order_and_follows_each_shop(app: App, pods: dict[int, Queues]) -> None:
+    pods[1].set_gate(8, "moved", 2, 2)
+    rows = [{"shop_id": 7 + number % 3, "n": number} for number in range(2500)]
+    ids = app.job_class("collect").enqueue_bulk(rows)
+    assert [job_id.rpartition("-")[2] for job_id in ids] == [str(row["shop_id"]) for row in rows]
+    assert len(set(ids)) == 2500
+    sizes = {pod: Inspection(queues.store).counts().ready for pod, queues in pods.items()}
+    assert sizes == {1: 1667, 2: 833}
+
+
+def test_a_bulk_error_names_what_was_accepted(app: App, pods: dict[int, Queues]) -> None:
+    rows = [{"shop_id": 7, "n": number} for number in range(1500)]
+    rows[1400]["n"] = "x"  # type: ignore[assignment]
+    with pytest.raises(InvalidArguments) as caught:
+        app.job_class("collect").enqueue_bulk(rows)
+    assert len(caught.value.accepted) == 1000  # type: ignore[attr-defined]
+    assert Inspection(pods[1].store).counts().ready == 1000
+
+
+def test_a_shop_on_hold_is_waited_for(app: App, pods: dict[int, Queues]) -> None:
+    pods[1].set_gate(7, "hold", 1, 1)
+    pushed: list[str] = []
+    asked = threading.Event()
+
+    class Asked(SingleRouter):
+        def forget(self, shop_id: int) -> None:
+            asked.set()
+
+    app.bind(Client(Asked(), pods.__getitem__))
+    thread = threading.Thread(target=lambda: pushed.append(app.job_class("collect").enqueue(shop_id=7)))
+    thread.start()
+    assert asked.wait(5)
+    pods[1].set_gate(7, "open", 1, 1)
+    thread.join(5)
+    assert ids_on(pods[1]) == pushed != []
+
+
+def test_a_hold_that_lasts_is_an_error(app: App, pods: dict[int, Queues]) -> None:
+    pods[1].set_gate(7, "hold", 1, 1)
+    with pytest.raises(ShopOnHold):
+        app.job_class("collect").enqueue(shop_id=7)
+    assert ids_on(pods[1]) == []
+
+
+def test_pods_that_redirect_in_a_circle_are_an_error(app: App, pods: dict[int, Queues]) -> None:
+    class Gullible(SingleRouter):
+        def learn(self, shop_id: int, route: Route) -> None:
+            self._learned[shop_id] = route
+
+    app.bind(Client(Gullible(), pods.__getitem__))
+    pods[1].set_gate(7, "moved", 2, 2)
+    pods[2].set_gate(7, "moved", 2, 1)
+    with pytest.raises(RedirectLoop):
+        app.job_class("collect").enqueue(shop_id=7)
+
+
+def test_a_push_whose_answer_was_lost_is_repeated_and_stored_once(app: App, pods: dict[int, Queues]) -> None:
+    class Flaky(Queues):
+        lost = 0
+
+        def push(self, groups: list[PushGroup], *, fresh: bool = True) -> list[Refusal]:  # type: ignore[override]
+            answer = super().push(groups, fresh=fresh)
+            if not self.lost:
+                self.lost += 1
+                raise StoreUnavailable("here", "the answer was lost")
+            return answer
+
+    flaky = Flaky(pods[1].store)
+    app.bind(Client(SingleRouter(), lambda _: flaky))
+    job_id = app.job_class("collect").enqueue(shop_id=7)
+    assert flaky.lost == 1
+    assert ids_on(pods[1]) == [job_id]
+
+
+def test_forwarding_keeps_id_and_attempts_and_doubles_nothing(app: App, pods: dict[int, Queues]) -> None:
+    app.job_class("collect").enqueue(n=1, shop_id=7)
+    [lease] = pods[1].claim(WHO, ["default"], 1)
+    pods[1].retry(WHO, lease, 0, "ValueError: first")
+    pods[1].promote()
+    [lease] = pods[1].claim(WHO, ["default"], 1)
+    pods[1].set_gate(7, "moved", 2, 2)
+    for _ in range(2):  # the crash after the push repeats it
+        app.client.forward(lease)
+    assert pods[1].forget(WHO, lease)
+    [there] = pods[2].claim(WHO, ["default"], 10)
+    assert (there.id, there.attempts, there.error) == (lease.id, 1, "ValueError: first")
+
+
+def test_forwarding_does_not_wait_for_a_shop_on_hold(app: App, pods: dict[int, Queues]) -> None:
+    app.bind(Client(SingleRouter(), pods.__getitem__, hold_timeout_seconds=3600))
+    app.job_class("collect").enqueue(shop_id=7)
+    [lease] = pods[1].claim(WHO, ["default"], 1)
+    pods[1].set_gate(7, "hold", 1, 1)
+    with pytest.raises(ShopOnHold):
+        app.client.forward(lease)
+    assert Inspection(pods[1].store).counts().held == 1
+
+
+def test_a_crash_between_push_and_forget_leaves_the_job_on_both_pods_under_one_id(
+    app: App, pods: dict[int, Queues]
+) -> None:
+    app.job_class("collect").enqueue(shop_id=7)
+    [lease] = pods[1].claim(WHO, ["default"], 1)
+    pods[1].set_gate(7, "moved", 2, 2)
+    with hold("client.pushed") as held:
+        thread = threading.Thread(target=app.client.forward, args=(lease,), daemon=True)
+        thread.start()
+        held.wait_reached()
+        # Here the process may die: the source still holds the job, and its gate is closed to it.
+        assert Inspection(pods[1].store).counts().held == 1
+    thread.join(5)
+    assert [job.id for job in pods[2].claim(WHO, ["default"], 10)] == [lease.id]
