@@ -1,0 +1,342 @@
+"""The dispatcher of a child: one thread that acknowledges what is finished and claims what comes next.
+
+Owns: what the child holds. Each job of `_held` is in one place: `_ready` (claimed, not started), with a
+processor, `_ended` (ran, end not yet written), or `_outgoing` (being given back). Both directions go by one
+round trip, `Queues.turn`, as many jobs at a time as there are. Promises:
+
+- a job that ended is acknowledged at once when nothing else is to be done, and with a queue at hand within
+  a few milliseconds, because the next claim carries it;
+- an end that Redis did not take is kept and said again until Redis takes or refuses it; the job is not run
+  again;
+- after a claim whose answer was lost, what Redis says is held here is adopted (J1);
+- jobs that wait behind threads that do not end are given back, so that another worker can start them;
+- what has been given back, or may have been, is never started.
+
+Processors hand over with deques and `SimpleQueue`s only, whose operations are atomic: no lock a job. A
+token in `_wake` makes one idle processor look into `_ready`; a token in `_bell` makes the dispatcher look
+at everything. Leaves to others: running (`Processor`), sizes (`Prefetch`), pushes (`Listener`), renewing
+the lease (`Heartbeat`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from podwork.errors import LeaseLost
+from podwork.observation import Attempt, Tally
+from podwork.points import reach
+from podwork.worker.life import Life, LifeThread
+from podwork.worker.listener import Listener
+from podwork.worker.outage import TROUBLE, Outage, pause_seconds
+from podwork.worker.prefetch import MOST_HELD, Prefetch
+
+if TYPE_CHECKING:
+    from podwork.lease import Lease
+    from podwork.queues import Queues
+
+IDLE_SECONDS: Final = 5.0
+STALL_SECONDS: Final = 0.2
+GATHER_SECONDS: Final = 0.002
+REFILL_PART: Final = 4
+
+
+class Ended(NamedTuple):
+    """A job that ran and is to be acknowledged; `outcome` as in `podwork.observation.OUTCOMES`."""
+
+    lease: Lease
+    outcome: str
+    duration_seconds: float
+    wait_seconds: float
+
+
+class Manager(LifeThread):
+    """Holds the child's jobs between Redis and the processors."""
+
+    def __init__(
+        self,
+        queues: Queues,
+        queue_names: Sequence[str],
+        prefetch: Prefetch,
+        tally: Tally,
+        life: Life,
+        outage: Outage,
+    ) -> None:
+        super().__init__("podwork-manager", life)
+        self._queues = queues
+        self._names = tuple(queue_names)
+        self._prefetch = prefetch
+        self._threads = prefetch.threads
+        self._tally = tally
+        self._outage = outage
+        self._listener = Listener(queues, self._names, life, outage, self._heard)
+        self._held: dict[str, Lease] = {}
+        self._ready: deque[Lease] = deque()
+        self._ended: deque[Ended] = deque()
+        self._outgoing: list[Lease] = []
+        self._unsaid: list[Ended] = []
+        self._in_doubt: set[str] = set()
+        self._lost_answer = False
+        self._failures = 0
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._claiming = True
+        self._dry = False
+        self._hint = False
+        self._moved_at = time.monotonic()
+
+    # Called by processors
+
+    def take(self) -> Lease:
+        """Return the next job to run; block until there is one."""
+        ready, wake = self._ready, self._wake
+        while True:
+            try:
+                return ready.popleft()
+            except IndexError:
+                self._ring()
+                wake.get()
+
+    def ended(self, ended: Ended) -> None:
+        """Take the end of a job, to be acknowledged."""
+        self._ended.append(ended)
+        if self._bell.empty():
+            self._bell.put(None)
+
+    def settled(self, lease: Lease) -> None:
+        """Let go of a job that a processor has retried, buried, parked, forwarded or released itself."""
+        self._held.pop(lease.id, None)
+        self._moved_at = time.monotonic()
+        self._ring()
+
+    # Called by the child's main thread
+
+    def quiet(self) -> None:
+        """Claim nothing more, and give back what is not started; what runs goes on."""
+        self._claiming = False
+        self._ring()
+
+    def resume(self) -> None:
+        """Claim again."""
+        self._claiming = True
+        self._ring()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it claims nothing."""
+        return not self._claiming
+
+    @property
+    def busy(self) -> int:
+        """How many jobs run, or have ended but could not be acknowledged yet."""
+        return max(0, len(self._held) - len(self._ready) - len(self._outgoing))
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether nothing is left to run, to write down or to give back."""
+        return not self._held
+
+    def running(self) -> list[Lease]:
+        """Return what is held and has not ended (for giving it back at the very end)."""
+        ended = {end.lease.id for end in [*self._unsaid, *self._ended]}
+        return [lease for job_id, lease in list(self._held.items()) if job_id not in ended]
+
+    # The thread
+
+    def start(self) -> None:
+        """Start to claim."""
+        self._listener.start()
+        super().start()
+
+    def work(self) -> None:
+        """Go on for ever: the process ends without asking its threads."""
+        while True:
+            self._await_reason()
+            try:
+                self.step()
+            except LeaseLost:
+                self.life.lost()
+                return
+            except TROUBLE as error:
+                self._outage.began(error)
+                time.sleep(pause_seconds(self._failures))
+                self._failures += 1
+
+    def step(self) -> None:
+        """Do once what is to be done. Raises LeaseLost, StoreUnavailable, StoreRefused."""
+        if self._lost_answer:
+            self._adopt()
+        self._take_back()
+        self._hand_on_hint()
+        ended, want = self._collect_ended(), self._want()
+        if ended or want:
+            self._turn(ended, want)
+        self._give_back()  # last: a Redis without memory refuses it, but takes ends, which free memory
+
+    def _await_reason(self) -> None:
+        """Return when there is something to do; soon at the latest while jobs wait here unstarted."""
+        if self._unsaid or self._outgoing or self._lost_answer:
+            return
+        if self._ended and not self._want():
+            # The processors have enough to do: let ends gather for a part of that time, they go together.
+            time.sleep(min(GATHER_SECONDS, self._prefetch.work_ahead_seconds(len(self._ready)) / 4))
+        if self._ended or self._want():
+            return
+        if self._dry and self._room() > 0:
+            self._listener.listen()
+        with suppress(Empty):
+            self._bell.get(timeout=STALL_SECONDS / 2 if self._ready else IDLE_SECONDS)
+
+    def _turn(self, ended: list[Ended], want: int) -> None:
+        if ended:
+            reach("worker.before-acknowledge")
+        leases: list[Lease] = []
+        finished = [end.lease for end in ended]
+        self._lost_answer = want > 0
+        try:
+            if want:
+                refused, leases = self._queues.turn(self.life.incarnation, finished, self._names, want)
+            else:
+                refused = self._queues.acknowledge(self.life.incarnation, finished)
+        except TROUBLE:
+            self._in_doubt.update(lease.id for lease in finished)
+            raise
+        self._unsaid = []
+        self._lost_answer = False
+        self._answered()
+        if ended:
+            reach("worker.acknowledged")
+            self._account(ended, refused)
+        if want:
+            self._dry = len(leases) < want
+            self._hand_out(leases)
+
+    def _account(self, ended: list[Ended], refused: Sequence[str]) -> None:
+        """Count ends. A refusal after an exchange that failed only says that the first one was heard."""
+        lost = set(refused) - self._in_doubt
+        for end in ended:
+            self._held.pop(end.lease.id, None)
+        if self._in_doubt:
+            self._in_doubt.difference_update(end.lease.id for end in ended)
+        self._tally.attempts(
+            Attempt(
+                end.lease.queue,
+                end.lease.job_class,
+                "lost" if end.lease.id in lost else end.outcome,
+                end.duration_seconds,
+                end.wait_seconds,
+            )
+            for end in ended
+        )
+
+    def _hand_out(self, leases: Sequence[Lease]) -> None:
+        if not leases:
+            return
+        reach("worker.claimed")
+        self._held.update([(lease.id, lease) for lease in leases])
+        self._ready.extend(leases)
+        self._moved_at = time.monotonic()
+        self._rouse()
+
+    def _rouse(self) -> None:
+        """See to it that as many processors will look into `_ready` as can find something there."""
+        for _ in range(min(len(self._ready), self._threads) - self._wake.qsize()):
+            self._wake.put(None)
+
+    def _collect_ended(self) -> list[Ended]:
+        fresh: list[Ended] = []
+        while self._ended and len(fresh) < MOST_HELD:
+            fresh.append(self._ended.popleft())
+        if fresh:
+            self._moved_at = time.monotonic()
+            self._prefetch.measured([end.duration_seconds for end in fresh])
+        self._unsaid = self._unsaid + fresh
+        return self._unsaid
+
+    def _room(self) -> int:
+        """Return how many more jobs may be held: one for each idle processor, and the prefetch."""
+        if not self._claiming:
+            return 0
+        unstarted = len(self._ready)
+        idle = max(0, self._threads - self._running())
+        return min(MOST_HELD, idle + self._prefetch.allowed) - unstarted
+
+    def _running(self) -> int:
+        elsewhere = len(self._ready) + len(self._ended) + len(self._unsaid) + len(self._outgoing)
+        return len(self._held) - elsewhere
+
+    def _want(self) -> int:
+        """Return how many jobs to claim now; none until a part of what may be held unstarted is used up.
+
+        A part, not all of it: the processors go on with the rest while Redis prepares what comes next.
+        """
+        room = self._room()
+        return room if room > self._prefetch.allowed // REFILL_PART and not self._dry else 0
+
+    # Giving back
+
+    def _take_back(self) -> None:
+        """Take away from the processors what is to be given back: from here on nobody starts it."""
+        if not self._claiming or self._is_stalled():
+            while self._ready:
+                try:
+                    self._outgoing.append(self._ready.popleft())
+                except IndexError:  # a processor was faster
+                    break
+
+    def _give_back(self) -> None:
+        if not self._outgoing:
+            return
+        reach("worker.before-release")
+        self._queues.release(self.life.incarnation, self._outgoing)
+        self._answered()
+        for lease in self._outgoing:
+            self._held.pop(lease.id, None)
+        self._outgoing = []
+
+    def _is_stalled(self) -> bool:
+        """Tell whether jobs wait behind others that do not end; then nothing is prefetched until some end."""
+        if not self._ready:
+            return False
+        still_seconds = time.monotonic() - self._moved_at
+        if still_seconds < max(STALL_SECONDS, 4 * self._prefetch.prefetch_seconds):
+            return False
+        if self._running() < self._threads:
+            self._rouse()
+            return False
+        self._prefetch.stalled(still_seconds)
+        return True
+
+    def _adopt(self) -> None:
+        known = set(self._held)
+        adopted = self._queues.adopt(self.life.incarnation)
+        self._lost_answer = False
+        self._hand_out([lease for lease in adopted if lease.id not in known])
+
+    # Hints
+
+    def _heard(self, pushed: bool) -> None:
+        self._hint = self._hint or pushed
+        self._dry = False
+        self._ring()
+
+    def _hand_on_hint(self) -> None:
+        """Give a hint that this child cannot use to one that can: a claim of nothing puts the token back."""
+        if not self._hint:
+            return
+        if self._room() <= 0:
+            for name in self._names:
+                self._queues.claim(self.life.incarnation, [name], 0)
+        self._hint = False
+
+    def _answered(self) -> None:
+        self._failures = 0
+        self._outage.over()
+
+    def _ring(self) -> None:
+        if self._bell.empty():
+            self._bell.put(None)

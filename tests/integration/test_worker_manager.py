@@ -1,0 +1,215 @@
+"""The dispatcher step by step, against a real Redis: what it holds, and what lost answers do to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from podwork import keys, record
+from podwork.errors import LeaseLost, StoreUnavailable
+from podwork.identity import new_job_id
+from podwork.inspection import Inspection
+from podwork.lease import Lease
+from podwork.observation import Tally
+from podwork.queues import PushGroup, Queues
+from podwork.store import Store
+from podwork.worker.life import Life
+from podwork.worker.manager import Ended, Manager
+from podwork.worker.outage import Outage
+from podwork.worker.prefetch import Prefetch
+
+ME = "host:1:aaaa"
+QUEUE = "default"
+
+
+class LossyQueues(Queues):
+    """Queues whose next answers get lost on the way: the scripts ran, the caller does not learn it."""
+
+    lose = 0
+
+    def turn(
+        self, incarnation: str, finished: Sequence[Lease], queues: Sequence[str], limit: int
+    ) -> tuple[list[str], list[Lease]]:
+        answer = super().turn(incarnation, finished, queues, limit)
+        if self.lose:
+            self.lose -= 1
+            raise StoreUnavailable("here", "the answer got lost")
+        return answer
+
+
+@pytest.fixture
+def queues(redis_url: str) -> LossyQueues:
+    queues = LossyQueues(Store(redis_url), lease_seconds=30)
+    queues.register(ME, {"pid": 1})
+    return queues
+
+
+def manager_of(queues: Queues, threads: int = 2, tally: Tally | None = None) -> Manager:
+    life = Life(ME, 30)
+    return Manager(queues, [QUEUE], Prefetch(threads, 0.05), tally or Tally(), life, Outage())
+
+
+def push(queues: Queues, count: int) -> list[str]:
+    prefix = record.payload_prefix("shop.collect", 1)
+    jobs = [(new_job_id(1, "7"), record.encode_first(QUEUE, 1, prefix, b"{}")) for _ in range(count)]
+    assert queues.push([PushGroup(QUEUE, "7", 1, jobs)]) == []
+    return [job_id for job_id, _ in jobs]
+
+
+def end(manager: Manager, lease: Lease, seconds: float = 0.0001) -> None:
+    manager.ended(Ended(lease, "succeeded", seconds, 0.0))
+
+
+def ready(manager: Manager) -> int:
+    return len(manager._ready)
+
+
+def test_idle_threads_claim_one_each_until_durations_are_known(queues: Queues) -> None:
+    push(queues, 300)
+    manager = manager_of(queues, threads=2)
+    manager.step()
+    assert ready(manager) == 2
+    end(manager, manager.take())
+    end(manager, manager.take())
+    manager.step()  # measured with this turn's ends, so it already claims ahead
+    assert ready(manager) == 2 + 200
+    assert Inspection(queues.store).totals()["acknowledged"] == 2
+
+
+def test_one_round_trip_acknowledges_and_claims(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(queues, 10)
+    manager = manager_of(queues)
+    manager.step()
+    end(manager, manager.take(), seconds=1.0)
+    calls: list[int] = []
+    exchange = queues.store.call_many
+
+    def counting(calls_made: Sequence[tuple[str, Sequence[object]]]) -> object:
+        calls.append(len(calls_made))
+        return exchange(calls_made)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(queues.store, "call_many", counting)
+    manager.step()
+    assert calls == [2]
+
+
+def test_jobs_of_a_claim_whose_answer_was_lost_are_adopted(queues: LossyQueues) -> None:
+    pushed = push(queues, 2)
+    manager = manager_of(queues)
+    queues.lose = 1
+    with pytest.raises(StoreUnavailable):
+        manager.step()
+    assert (ready(manager), queues.store.client.hlen(keys.held(ME))) == (0, 2)
+    manager.step()
+    assert sorted([manager.take().id, manager.take().id]) == sorted(pushed)
+
+
+def test_what_is_known_already_is_not_adopted_again(queues: LossyQueues) -> None:
+    push(queues, 3)
+    manager = manager_of(queues, threads=2)
+    manager.step()
+    first, second = manager.take(), manager.take()
+    end(manager, first, seconds=1.0)
+    queues.lose = 1
+    with pytest.raises(StoreUnavailable):
+        manager.step()  # acknowledges the first, claims the third; nobody hears of it
+    manager.step()
+    third = manager.take()
+    assert third.id not in {first.id, second.id}
+    assert ready(manager) == 0
+
+
+def test_an_end_that_was_heard_but_not_answered_counts_as_it_was(queues: LossyQueues) -> None:
+    push(queues, 1)
+    tally = Tally()
+    manager = manager_of(queues, tally=tally)
+    manager.step()
+    end(manager, manager.take(), seconds=1.0)
+    manager._dry = False
+    queues.lose = 1
+    with pytest.raises(StoreUnavailable):
+        manager.step()
+    assert not manager.holds_nothing, "the result is kept until Redis takes or refuses it"
+    manager.step()
+    assert manager.holds_nothing
+    assert tally.take().attempts == {"default|shop.collect|succeeded": 1}
+
+
+def test_an_end_that_is_refused_is_lost(queues: Queues) -> None:
+    push(queues, 1)
+    tally = Tally()
+    manager = manager_of(queues, tally=tally)
+    manager.step()
+    lease = manager.take()
+    queues.release(ME, [lease])
+    end(manager, lease)
+    manager.step()
+    assert tally.take().attempts == {"default|shop.collect|lost": 1}
+    assert Inspection(queues.store).counts().ready + Inspection(queues.store).counts().held == 1
+
+
+def test_jobs_behind_others_that_do_not_end_are_given_back(queues: Queues) -> None:
+    push(queues, 50)
+    manager = manager_of(queues, threads=2)
+    manager.step()
+    for lease in (manager.take(), manager.take()):
+        end(manager, lease)
+    manager.step()
+    waiting = ready(manager)
+    assert waiting == 48
+    running = [manager.take(), manager.take()]
+    manager.step()
+    assert ready(manager) == 46, "a moment is no stall"
+    manager._moved_at = time.monotonic() - 1.0
+    manager.step()
+    assert ready(manager) == 0
+    counts = Inspection(queues.store).counts()
+    assert (counts.ready, counts.held) == (46, 2)
+    end(manager, running[0], seconds=1.0)
+    manager._heard(True)  # the release woke whoever listens
+    manager.step()
+    assert ready(manager) == 1, "only what an idle thread can start at once"
+
+
+def test_order_survives_a_release(queues: Queues) -> None:
+    pushed = push(queues, 20)
+    manager = manager_of(queues, threads=2)
+    manager.step()
+    manager.quiet()
+    manager.step()
+    manager.resume()
+    manager.step()
+    assert [manager.take().id, manager.take().id] == pushed[:2]
+
+
+def test_quiet_gives_back_and_claims_nothing(queues: Queues) -> None:
+    push(queues, 5)
+    manager = manager_of(queues)
+    manager.step()
+    manager.quiet()
+    manager.step()
+    manager.step()
+    assert Inspection(queues.store).counts().ready == 5
+    assert manager.holds_nothing
+
+
+def test_a_hint_that_cannot_be_used_is_handed_on(queues: Queues) -> None:
+    manager = manager_of(queues)
+    manager.quiet()
+    push(queues, 1)
+    assert queues.wait([QUEUE], 0.1), "the token was there"
+    assert not queues.wait([QUEUE], 0.1), "and there is only one"
+    manager._heard(True)
+    manager.step()
+    assert queues.wait([QUEUE], 0.1), "another child is woken"
+
+
+def test_a_lost_lease_is_not_worked_around(queues: Queues) -> None:
+    push(queues, 1)
+    manager = manager_of(queues)
+    queues.deregister(ME)
+    with pytest.raises(LeaseLost):
+        manager.step()
+    assert ready(manager) == 0
