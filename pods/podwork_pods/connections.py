@@ -1,0 +1,109 @@
+"""Connections to pods: one engine for the shard and one client for Redis, per pod and process.
+
+Owns: `PodConnections`. Promises: made at first use, made again after a fork (what the parent opened is left
+alone, not closed) and when the pod's URL changes; a pod that is down is not tried. An unreachable shard is
+`ShardUnavailable`, without a password in its text. Leaves to others: what to do over them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+
+from podwork.settings import RedisSettings, ShardSettings
+from podwork.store import Store
+from podwork_pods.engines import make_engine
+from podwork_pods.errors import PodUnavailable, ShardUnavailable
+from podwork_pods.masking import address_of
+from podwork_pods.per_process import PerProcess
+from podwork_pods.pod import Pod, PodState
+
+
+class _Open:
+    """What one process has opened, by pod; each with the URL that it was made for."""
+
+    def __init__(self) -> None:
+        self.engines: dict[int, tuple[str, Engine]] = {}
+        self.stores: dict[int, tuple[str, Store]] = {}
+        self.lock = threading.Lock()
+
+
+class PodConnections:
+    """Opens shards and Redis by pod."""
+
+    def __init__(
+        self,
+        pod_of: Callable[[int], Pod],
+        shard: ShardSettings | None = None,
+        redis: RedisSettings | None = None,
+    ) -> None:
+        self._pod_of = pod_of
+        self._shard = shard or ShardSettings()
+        self._redis = redis or RedisSettings()
+        self._own = PerProcess(_Open)
+
+    def engine(self, pod_id: int) -> Engine:
+        """Return the shard's engine.
+
+        Raises:
+            UnknownPod, PodUnavailable: there is no such pod, or it is down.
+        """
+        pod = self._serving(pod_id, "reach its shard")
+        url, engine = self._own.get().engines.get(pod_id, ("", None))
+        return engine if engine is not None and url == pod.shard_url else self._open_engine(pod)
+
+    def store(self, pod_id: int) -> Store:
+        """Return the pod's Redis.
+
+        Raises:
+            UnknownPod, PodUnavailable: there is no such pod, or it is down.
+        """
+        pod = self._serving(pod_id, "reach its Redis")
+        url, store = self._own.get().stores.get(pod_id, ("", None))
+        return store if store is not None and url == pod.redis_url else self._open_store(pod)
+
+    def shard_engine(self, pod: Pod, *, must_exist: bool = True) -> Engine:
+        """Return a new engine for a pod's shard, to prepare or probe it; the caller disposes of it."""
+
+        def unavailable(why: str) -> ShardUnavailable:
+            return ShardUnavailable(pod.id, address_of(pod.shard_url), why)
+
+        return make_engine(pod.shard_url, unavailable, self._shard, must_exist=must_exist)
+
+    def close(self) -> None:
+        """Close what this process opened; the next use opens anew."""
+        own = self._own.take()
+        if own is not None:
+            for _, engine in own.engines.values():
+                engine.dispose()
+            for _, store in own.stores.values():
+                store.close()
+
+    def _serving(self, pod_id: int, doing: str) -> Pod:
+        pod = self._pod_of(pod_id)
+        if pod.state is PodState.DOWN:
+            raise PodUnavailable(pod_id, pod.state, doing)
+        return pod
+
+    def _open_engine(self, pod: Pod) -> Engine:
+        own = self._own.get()
+        with own.lock:
+            url, engine = own.engines.get(pod.id, ("", None))
+            if engine is None or url != pod.shard_url:
+                if engine is not None:
+                    engine.dispose()  # what is checked out is closed when it comes back
+                engine = self.shard_engine(pod)
+                own.engines[pod.id] = (pod.shard_url, engine)
+            return engine
+
+    def _open_store(self, pod: Pod) -> Store:
+        own = self._own.get()
+        with own.lock:
+            url, store = own.stores.get(pod.id, ("", None))
+            if store is None or url != pod.redis_url:
+                # A replaced one is not closed: another thread may be in the middle of a call.
+                store = Store(pod.redis_url, socket_timeout_seconds=self._redis.socket_timeout_seconds)
+                own.stores[pod.id] = (pod.redis_url, store)
+            return store

@@ -1,0 +1,104 @@
+"""Everything that knows pods, in one object.
+
+Owns: `Topology`, which builds the registry, the directory, the connections and the routing from settings.
+Promises: opening it connects nothing; it may be shared between threads and carried over a fork, and each
+process makes its own connections when it first needs them. Leaves to others: when to open and close it (the
+composition root).
+"""
+
+from __future__ import annotations
+
+from podwork.client import Client
+from podwork.interfaces import Route
+from podwork.queues import Queues
+from podwork.settings import Settings
+from podwork_pods.cache import DirectoryCache
+from podwork_pods.connections import PodConnections
+from podwork_pods.directory import Directory
+from podwork_pods.fence import ShardFence
+from podwork_pods.pod import Pod
+from podwork_pods.registry import PodRegistry, open_registry
+from podwork_pods.roster import Roster
+from podwork_pods.routing import DirectoryRouter, PodFence
+from podwork_pods.transaction import ShopTransactions
+
+
+class Topology:
+    """The pods, who owns what, and how to get there."""
+
+    def __init__(self, settings: Settings, registry: PodRegistry, directory: Directory) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.directory = directory
+        self.cache = DirectoryCache(
+            directory, settings.topology.directory_cache_shops, settings.topology.directory_refresh_seconds
+        )
+        self.roster = Roster(registry)
+        self.router = DirectoryRouter(self.cache, self.roster)
+        self.connections = PodConnections(self.roster.pod, settings.shard, settings.redis)
+        self.transactions = ShopTransactions(self.cache, self.connections.engine, self.shard_fence)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Topology:
+        """Build it from settings.
+
+        Raises:
+            ConfigurationError: a URL is of an unknown kind, or its driver is not installed.
+        """
+        registry = open_registry(settings.topology.registry_url)
+        return cls(settings, registry, Directory(settings.topology.directory_url, settings.shard))
+
+    def client(self) -> Client:
+        """Return a client that pushes jobs to the pods that own their shops."""
+        return Client(self.router, self.queues, hold_timeout_seconds=self.settings.redis.hold_timeout_seconds)
+
+    def queues(self, pod_id: int) -> Queues:
+        """Return the pod's queues.
+
+        Raises:
+            UnknownPod, PodUnavailable: there is no such pod, or it is down.
+        """
+        return Queues(self.connections.store(pod_id), lease_seconds=self.settings.worker.lease_seconds)
+
+    def fence(self, pod_id: int) -> PodFence:
+        """Return the engine's fence for workers of the pod."""
+        return PodFence(pod_id, self.cache)
+
+    def shard_fence(self, pod_id: int) -> ShardFence:
+        """Return the fences in the pod's shard."""
+        return ShardFence(pod_id, lambda: self.connections.engine(pod_id), self.directory.locate)
+
+    def allocate_shop(self) -> tuple[int, Route]:
+        """Make a new shop on one of the active pods; return its number and its route.
+
+        Raises:
+            NoActivePod: none takes new shops.
+        """
+        return self.directory.allocate_shop(self.registry.list())
+
+    def prepare(self) -> None:
+        """Make the directory's tables; repeatable. The registry makes its own at the first `put`."""
+        self.directory.create_schema()
+
+    def prepare_shard(self, pod_id: int) -> None:
+        """Make the fence table in the pod's shard (and an SQLite shard's file); repeatable.
+
+        Raises:
+            UnknownPod: there is no such pod.
+            ShardUnavailable: its shard cannot be reached.
+        """
+        pod: Pod = self.registry.get(pod_id)
+        engine = self.connections.shard_engine(pod, must_exist=False)
+        try:
+            with engine.begin() as connection:
+                self.shard_fence(pod_id).create_schema(connection)
+        finally:
+            engine.dispose()
+
+    def close(self) -> None:
+        """Close what this process opened."""
+        self.cache.close()
+        self.roster.close()
+        self.connections.close()
+        self.directory.close()
+        self.registry.close()
