@@ -1,0 +1,1 @@
+"""`podctl`: one file per noun, each loaded only when it is asked for."""

@@ -1,0 +1,44 @@
+"""The sentence and the exit code of an error that ends a command.
+
+Owns: the translation of what libraries raise (SQLAlchemy, the operating system) when a layer below let
+it through. Promises: one line, with a remedy, and no password in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy import exc
+
+from podwork.errors import PodworkError
+from podwork_ops.errors import ExitCode, exit_code
+from podwork_ops.masking import mask
+
+
+def describe(error: Exception) -> tuple[str, int]:
+    """Return the line to print and the code to leave with."""
+    if isinstance(error, PodworkError):
+        return mask(str(error)), exit_code(error)
+    if isinstance(error, exc.DBAPIError):
+        return mask(f"the database does not answer: {first_line(error.orig)} - see: podctl doctor"), (
+            ExitCode.UNREACHABLE
+        )
+    if isinstance(error, sqlite3.Error):
+        return f"the database cannot be used: {error} - see: podctl doctor", ExitCode.UNREACHABLE
+    if isinstance(error, OSError):
+        return mask(_operating_system(error)), ExitCode.FAILED
+    return mask(f"internal error: {type(error).__name__}: {error} - run again with --debug, and report it"), (
+        ExitCode.INTERNAL
+    )
+
+
+def first_line(error: BaseException | None) -> str:
+    """Return the driver's own words: the message without its number and wrapping."""
+    arguments = [str(part) for part in getattr(error, "args", ()) if isinstance(part, str)]
+    text = arguments[-1] if arguments else str(error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def _operating_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error} - mend that and run again"

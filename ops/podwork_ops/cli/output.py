@@ -1,0 +1,148 @@
+"""Where a command's results go: tables or JSON on standard output, messages on standard error.
+
+Owns: the look of tables, of ages and durations, and the shape of JSON (one document, keys in
+snake_case, a list under the noun's name). Promises: nothing but results on standard output; no colour
+when NO_COLOR is set or the output is not a terminal; a value is never cut, in a pipe nor in a terminal.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, Any]
+PIPE_WIDTH = 100_000
+
+STYLES = {
+    "active": "green", "live": "green", "ok": "green", "ready": "green",
+    "draining": "yellow", "frozen": "yellow", "quiet": "yellow", "warn": "yellow", "scheduled": "cyan",
+    "down": "red", "silent": "red", "dead": "red", "fail": "red", "unreachable": "red",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its header, the row's key, and how a value is written."""
+
+    header: str
+    key: str
+    write: Callable[[Any], str] | None = None
+    right: bool = False
+
+    def cell(self, row: Row) -> Text:
+        """Return the row's value as the table shows it."""
+        value = row.get(self.key)
+        if value is None or value == "" or (isinstance(value, Mapping | list) and not value):
+            return Text("-", style="dim")
+        text = self.write(value) if self.write else _plain(value)
+        return Text(text, style=STYLES.get(text, ""))
+
+
+class Output:
+    """Writes one command's result in the format that was asked for."""
+
+    def __init__(
+        self, format_: str = "table", stdout: TextIO | None = None, stderr: TextIO | None = None
+    ) -> None:
+        self.json = format_ == "json"
+        self._stdout = stdout or sys.stdout
+        self._stderr = stderr or sys.stderr
+
+    def rows(self, noun: str, rows: Sequence[Row], columns: Sequence[Column], empty: str = "") -> None:
+        """Write a list: a table with one line per row, or `{noun: [...]}`."""
+        if self.json:
+            self.document({noun: list(rows)})
+        elif rows:
+            self.write(render(table(rows, columns), self._stdout))
+        else:
+            self.message(empty or f"no {noun.replace('_', ' ')}")
+
+    def record(self, row: Row, columns: Sequence[Column]) -> None:
+        """Write one thing: a line per field, or an object with every key of the row."""
+        if self.json:
+            self.document(row)
+            return
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for column in columns:
+            grid.add_row(column.header.lower(), column.cell(row))
+        self.write(render(grid, self._stdout))
+
+    def document(self, document: Any) -> None:
+        """Write one JSON document."""
+        self.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def write(self, text: str) -> None:
+        """Write text as it is to standard output."""
+        self._stdout.write(text)
+        self._stdout.flush()
+
+    def message(self, text: str) -> None:
+        """Say something to the person at the terminal: never part of the data."""
+        self._stderr.write(text + "\n")
+        self._stderr.flush()
+
+
+def table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
+    """Return the rows as a table in the manner of kubectl: a line per row, no frames."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        made.add_column(column.header, justify="right" if column.right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(column.cell(row) for column in columns))
+    return made
+
+
+def render(what: Any, stream: TextIO) -> str:
+    """Return what a console on `stream` would print, without trailing blanks."""
+    terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        force_terminal=terminal,
+        no_color=bool(os.environ.get("NO_COLOR")) or not terminal,
+        width=None if terminal else PIPE_WIDTH,
+        highlight=False,
+    )
+    console.print(what)
+    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
+
+
+def age(seconds: float) -> str:
+    """Write a length of time in one unit, as kubectl writes ages: 0.4s, 12s, 5m, 3h, 2d."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f}s"
+    for limit, unit_seconds, unit in ((120, 1, "s"), (7200, 60, "m"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit_seconds:.0f}{unit}"
+    return f"{seconds / 86_400:.0f}d"
+
+
+def count(number: float) -> str:
+    """Write a number with thousands separated."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write a number of things: 1 shop, 1,469 shops."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={item}" for key, item in sorted(value.items()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -1,0 +1,117 @@
+"""The kinds of values that options take: durations, lists of queues, JSON, labels.
+
+Promises: a wrong value is refused at the command line, in one line that shows a right one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import click
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+class Duration(click.ParamType[float]):
+    """A length of time: 25s, 2m, 1m30s, 500ms, or a plain number of seconds. Converts to seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        text = str(value).strip().lower()
+        seconds = _seconds(text)
+        if seconds is None or not 0 < seconds < math.inf:  # nan is not either
+            self.fail(f"{value!r} is not a duration - write 25s, 2m, 1m30s or 500ms", param, ctx)
+        return seconds
+
+
+class QueueList(click.ParamType[list[str]]):
+    """Names of queues, most urgent first: critical,default."""
+
+    name = "queues"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """Return the names in the order given."""
+        if isinstance(value, list):
+            return value
+        names = [part.strip() for part in str(value).split(",")]
+        if not all(names):
+            self.fail(f"{value!r} has an empty name - write critical,default", param, ctx)
+        if len(set(names)) < len(names):
+            self.fail(f"{value!r} names a queue twice - name each once, most urgent first", param, ctx)
+        return names
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object: {"full": true}."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Return the object."""
+        if isinstance(value, dict):
+            return value
+        try:
+            document = json.loads(value)
+        except ValueError as error:
+            self.fail(f"""not JSON: {error} - quote it for the shell: '{{"full": true}}'""", param, ctx)
+        if not isinstance(document, dict):
+            self.fail(f"""{value} is not an object - name the arguments: '{{"full": true}}'""", param, ctx)
+        return document
+
+
+class Argument(click.ParamType[tuple[str, Any]]):
+    """One argument of a job: name=value, where value is JSON if it can be read so, else text."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Return the name and the value."""
+        if isinstance(value, tuple):
+            return value
+        name, text = _pair(self, value, param, ctx)
+        try:
+            return name, json.loads(text)
+        except ValueError:
+            return name, text
+
+
+class Label(click.ParamType[tuple[str, str]]):
+    """A label: name=value."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return the name and the value."""
+        return value if isinstance(value, tuple) else _pair(self, value, param, ctx)
+
+
+def _pair(
+    kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
+) -> tuple[str, str]:
+    name, equals, text = str(value).partition("=")
+    if not equals or not name.strip():
+        kind.fail(f"{value!r} is not name=value", param, ctx)
+    return name.strip(), text
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)

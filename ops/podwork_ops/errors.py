@@ -1,0 +1,167 @@
+"""The operators' side of the error tree, and the one table from errors to exit codes.
+
+Owns: `ExitCode`, what each code means, and which error ends `podctl` with which code.
+Promises: every `PodworkError` of every package stands in the table by its own name (tested), so that a
+new error is given a code on purpose. Leaves to `podwork_ops.cli.main`: printing and leaving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from podwork.errors import ConfigurationError, PodworkError
+
+
+class ExitCode(IntEnum):
+    """What `podctl` tells the shell."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    CONFLICT = 3
+    DECLINED = 5
+    NOT_FOUND = 6
+    UNREACHABLE = 7
+    INTERNAL = 70
+    TIMED_OUT = 124
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "done, or nothing had to change; an empty list too",
+    ExitCode.FAILED: "the command ran and failed, or a check of doctor or demo did not hold",
+    ExitCode.USAGE: "a wrong option, argument, setting or declaration: mend it and run again",
+    ExitCode.CONFLICT: "the state is not what the command needs, or another process holds the lease",
+    ExitCode.DECLINED: "you answered no",
+    ExitCode.NOT_FOUND: "no such pod, shop or job",
+    ExitCode.UNREACHABLE: "Redis, a shard, the directory or the registry does not answer: try later",
+    ExitCode.INTERNAL: "a fault of podwork's own; --debug shows where",
+    ExitCode.TIMED_OUT: "waited for as long as was allowed",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.BROKEN_PIPE: "the reader of the output went away (as head does)",
+    ExitCode.TERMINATED: "ended by SIGTERM",
+}
+
+
+class AppNotLoaded(ConfigurationError):
+    """Raised when `module:attribute` does not lead to an application."""
+
+
+class ConfirmationNeeded(PodworkError):
+    """Raised when a command needs a yes and nobody is there to say it."""
+
+    def __init__(self, action: str) -> None:
+        self.action = action
+        super().__init__(
+            f"to {action} needs a confirmation, and there is no terminal to ask on", "pass --yes"
+        )
+
+
+class Declined(PodworkError):
+    """Raised when the operator answers no."""
+
+    def __init__(self, action: str) -> None:
+        self.action = action
+        super().__init__(f"declined to {action}", "nothing was changed")
+
+
+class PortTaken(PodworkError):
+    """Raised when an address to listen on belongs to another process."""
+
+    def __init__(self, host: str, port: int, setting: str) -> None:
+        self.host = host
+        self.port = port
+        super().__init__(
+            f"port {port} on {host} is taken", f"end what listens there, or set {setting} to another"
+        )
+
+
+class JobNotFound(PodworkError):
+    """Raised when no pod knows a job."""
+
+    def __init__(self, job_id: str, looked: Sequence[str]) -> None:
+        self.job_id = job_id
+        self.looked = list(looked)
+        super().__init__(
+            f"job {job_id} not found in {', '.join(looked)}",
+            "it may have succeeded: finished jobs are not kept; else check the id",
+        )
+
+
+class PodConflict(PodworkError):
+    """Raised when a pod is in a state that forbids what was asked."""
+
+
+class ShopConflict(PodworkError):
+    """Raised when a shop is where it may not be for what was asked."""
+
+
+class ChecksFailed(PodworkError):
+    """Raised after a report whose checks did not all hold."""
+
+
+EXIT_CODES: dict[str, ExitCode] = {
+    # podwork
+    "PodworkError": ExitCode.FAILED,
+    "ConfigurationError": ExitCode.USAGE,
+    "UnknownJob": ExitCode.USAGE,
+    "InvalidArguments": ExitCode.USAGE,
+    "InvalidRoute": ExitCode.USAGE,
+    "StoreUnavailable": ExitCode.UNREACHABLE,
+    "StoreRefused": ExitCode.FAILED,
+    "ShopOnHold": ExitCode.CONFLICT,
+    "RedirectLoop": ExitCode.FAILED,
+    "LeaseLost": ExitCode.CONFLICT,
+    "StaleEpoch": ExitCode.CONFLICT,
+    "InvalidJobId": ExitCode.USAGE,
+    # podwork_pods
+    "MissingDriver": ExitCode.USAGE,
+    "UnknownPod": ExitCode.NOT_FOUND,
+    "PodUnavailable": ExitCode.CONFLICT,
+    "NoActivePod": ExitCode.CONFLICT,
+    "UnknownShop": ExitCode.NOT_FOUND,
+    "ShopElsewhere": ExitCode.CONFLICT,
+    "ShopMoving": ExitCode.CONFLICT,
+    "FenceMissing": ExitCode.FAILED,
+    "FenceBusy": ExitCode.CONFLICT,
+    "FenceConflict": ExitCode.CONFLICT,
+    "DirectoryConflict": ExitCode.CONFLICT,
+    "ExtentConflict": ExitCode.CONFLICT,
+    "RegistryConflict": ExitCode.CONFLICT,
+    "RegistryUnavailable": ExitCode.UNREACHABLE,
+    "DirectoryUnavailable": ExitCode.UNREACHABLE,
+    "ShardUnavailable": ExitCode.UNREACHABLE,
+    "ShardUnprepared": ExitCode.FAILED,
+    # podwork_ops
+    "AppNotLoaded": ExitCode.USAGE,
+    "ConfirmationNeeded": ExitCode.USAGE,
+    "Declined": ExitCode.DECLINED,
+    "PortTaken": ExitCode.CONFLICT,
+    "JobNotFound": ExitCode.NOT_FOUND,
+    "PodConflict": ExitCode.CONFLICT,
+    "ShopConflict": ExitCode.CONFLICT,
+    "ChecksFailed": ExitCode.FAILED,
+    "LocalStackError": ExitCode.FAILED,
+    "ServerMissing": ExitCode.USAGE,
+    "ServerFailed": ExitCode.FAILED,
+    "StackUnusable": ExitCode.CONFLICT,
+    "DemoError": ExitCode.FAILED,
+    "DirectoryTaken": ExitCode.CONFLICT,
+    "DatasetMissing": ExitCode.USAGE,
+    "PyarrowMissing": ExitCode.USAGE,
+    "LoadFailed": ExitCode.FAILED,
+    "WorkerEnded": ExitCode.FAILED,
+    "Stalled": ExitCode.FAILED,
+    "NothingToKill": ExitCode.FAILED,
+}
+
+
+def exit_code(error: PodworkError) -> ExitCode:
+    """Return the code of the error, or of its nearest ancestor that stands in the table."""
+    for kind in type(error).__mro__:
+        if kind.__name__ in EXIT_CODES:
+            return EXIT_CODES[kind.__name__]
+    raise AssertionError("the root of the tree stands in the table")

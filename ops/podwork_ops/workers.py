@@ -1,0 +1,143 @@
+"""The composition of a worker: the process behind `podctl workers`.
+
+Owns: the order of its start and its end. Promises: what can be refused is refused before the first child is
+forked, in one line (no application, no such pod, Redis silent, port taken); nothing is open while it forks;
+each child opens its own and announces itself. Leaves to others: children and signals (`podwork.worker`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podwork import App
+from podwork.settings import Settings
+from podwork.worker import Connections, Supervisor, WorkerSpec
+from podwork_ops.application import load_app
+from podwork_ops.composition import Platform, open_platform
+from podwork_ops.metrics import MetricsEndpoint, WorkerMetrics
+from podwork_pods import PodState
+from podwork_pods.errors import PodUnavailable
+from podwork_pods.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStart:
+    """What a worker says of itself when it starts."""
+
+    pod_id: int
+    pid: int
+    app: str
+    queues: list[str]
+    processes: int
+    threads: int
+    drain_seconds: float
+    revision: str
+    metrics: str | None
+
+    def __str__(self) -> str:
+        metrics = f"metrics http://{self.metrics}/metrics" if self.metrics else "no metrics endpoint"
+        return (
+            f"pod {self.pod_id}: working for {self.app} on {', '.join(self.queues)}; "
+            f"{self.processes} x {self.threads} threads, revision {self.revision}, {metrics}, pid {self.pid}"
+        )
+
+
+def run_workers(settings: Settings, pod_id: int, started: Callable[[WorkerStart], None]) -> int:
+    """Run a pod's workers until they are told to stop; return the exit code.
+
+    Args:
+        settings: all of them, flags included.
+        pod_id: the pod whose jobs to run.
+        started: told once, when everything is ready and before the first child is forked.
+
+    Raises:
+        PodworkError: the worker cannot start: no such application or pod, Redis does not answer, the
+            port is taken. Once it runs, a server that goes away is waited for.
+    """
+    app = load_app(settings.app.target)
+    check_pod(settings, pod_id)
+    metrics = WorkerMetrics(pod_id, settings.app.revision)
+    supervisor = Supervisor(worker_spec(settings, app, pod_id), metrics.observe)
+    endpoint = MetricsEndpoint(
+        settings.metrics.host, settings.metrics.port, metrics.registry, supervisor.health
+    )
+    endpoint.start()
+    try:
+        started(_start(settings, pod_id, endpoint.address))
+        return supervisor.run()
+    finally:
+        endpoint.stop()
+
+
+def check_pod(settings: Settings, pod_id: int) -> None:
+    """Ask once for what a worker needs, and let go of it again: the supervisor forks with nothing open.
+
+    Raises:
+        PodworkError: the pod is unknown or down, or its Redis does not answer.
+    """
+    with open_platform(settings) as platform:
+        pod = platform.pod(pod_id)
+        if pod.state is PodState.DOWN:
+            raise PodUnavailable(pod_id, pod.state.value, "run its jobs")
+        platform.topology.connections.store(pod_id).ping()
+
+
+def worker_spec(settings: Settings, app: App, pod_id: int) -> WorkerSpec:
+    """Return what the supervisor and its children need to know."""
+    worker = settings.worker
+    return WorkerSpec(
+        pod_id=pod_id,
+        app=app,
+        queues=tuple(worker.queues),
+        processes=worker.processes,
+        threads=worker.threads,
+        drain_seconds=worker.drain_seconds,
+        lease_seconds=worker.lease_seconds,
+        memory_limit_bytes=worker.memory_limit_mib * 1024 * 1024,
+        prefetch_seconds=worker.prefetch_seconds,
+        revision=settings.app.revision,
+        connect=lambda: connect_child(settings, app, pod_id),
+    )
+
+
+def connect_child(settings: Settings, app: App, pod_id: int) -> Connections:
+    """Open what one child needs; called in the child, after the fork."""
+    platform = Platform(settings, Topology.open(settings))
+    platform.bind(app)
+    topology = platform.topology
+    presence = platform.registry.announce(pod_id, f"{socket.gethostname()}:{os.getpid()}", _details(settings))
+
+    def close() -> None:
+        presence.close()
+        platform.close()
+
+    return Connections(
+        queues=topology.queues(pod_id),
+        client=platform.client,
+        fence=topology.fence(pod_id),
+        close=close,
+        directory_epoch=lambda: topology.cache.position,
+        connected=lambda: presence.held,
+    )
+
+
+def _details(settings: Settings) -> dict[str, str]:
+    return {"revision": settings.app.revision, "queues": ",".join(settings.worker.queues)}
+
+
+def _start(settings: Settings, pod_id: int, metrics: str | None) -> WorkerStart:
+    worker = settings.worker
+    return WorkerStart(
+        pod_id=pod_id,
+        pid=os.getpid(),
+        app=settings.app.target,
+        queues=worker.queues,
+        processes=worker.processes,
+        threads=worker.threads,
+        drain_seconds=worker.drain_seconds,
+        revision=settings.app.revision,
+        metrics=metrics,
+    )
