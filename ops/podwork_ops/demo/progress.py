@@ -1,0 +1,128 @@
+"""What the demo says while it runs: a bar per step on a terminal, plain lines anywhere else.
+
+Owns: `Steps`. Promises: it writes to the one stream it was given, so that standard output stays clean
+for JSON; without a terminal no line rewrites another: one at a step's end, and one in ten seconds before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
+
+PLAIN_INTERVAL_SECONDS = 10.0
+
+
+class Step(Protocol):
+    """One step in progress."""
+
+    def reach(self, done: int) -> None:
+        """Say how far the step is."""
+        ...
+
+
+class Steps:
+    """The steps of one demo, on one stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._has_bars = self._console.is_terminal and not self._console.is_dumb_terminal
+        self.seconds: dict[str, float] = {}
+        """How long each step took."""
+
+    @contextmanager
+    def step(self, name: str, total: int = 0, unit: str = "") -> Iterator[Step]:
+        """Run one step; `total` 0: how far it is cannot be told."""
+        started = time.monotonic()
+        with (self._bar if self._has_bars else self._lines)(name, total, unit) as step:
+            yield step
+        self.seconds[name] = time.monotonic() - started
+
+    def say(self, line: str) -> None:
+        """Write a line; on a terminal above the bar of the step."""
+        self._console.print(line, markup=False)
+
+    @contextmanager
+    def _lines(self, name: str, total: int, unit: str) -> Iterator[Step]:
+        step = _Lines(self, name, total, unit)
+        yield step
+        step.end()
+
+    @contextmanager
+    def _bar(self, name: str, total: int, unit: str) -> Iterator[Step]:
+        with Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description:<30}"),
+            BarColumn(bar_width=30),
+            _Seconds(),
+            _Amount(),
+            console=self._console,
+        ) as progress:
+            step = _Bar(progress, name, total, unit)
+            yield step
+            step.end()
+
+
+class _Lines:
+    """A step as lines."""
+
+    def __init__(self, steps: Steps, name: str, total: int, unit: str) -> None:
+        self._steps = steps
+        self._name = name
+        self._total = total
+        self._unit = unit
+        self._begun = self._said = time.monotonic()
+
+    def reach(self, done: int) -> None:
+        """Say it, unless something was said a moment ago."""
+        if time.monotonic() - self._said >= PLAIN_INTERVAL_SECONDS:
+            self._said = time.monotonic()
+            self._steps.say(f"{self._name}: {done:,} of {self._total:,} {self._unit}")
+
+    def end(self) -> None:
+        amount = f"{self._total:,} {self._unit}, " if self._total else ""
+        self._steps.say(f"{self._name}: {amount}{time.monotonic() - self._begun:.1f} s")
+
+
+class _Bar:
+    """A step as a bar."""
+
+    def __init__(self, progress: Progress, name: str, total: int, unit: str) -> None:
+        self._progress = progress
+        self._total = total
+        self._task = progress.add_task(name, total=total or None, unit=unit)
+
+    def reach(self, done: int) -> None:
+        """Draw it."""
+        self._progress.update(self._task, completed=done)
+
+    def end(self) -> None:
+        """Fill it."""
+        total = self._total or 1
+        self._progress.update(self._task, total=total, completed=total)
+
+
+class _Seconds(ProgressColumn):
+    """How long the step has taken."""
+
+    def render(self, task: Task) -> Text:
+        """Draw the column."""
+        seconds = task.finished_time if task.finished_time is not None else task.elapsed
+        return Text(f"{seconds or 0:6.1f} s", style="cyan")
+
+
+class _Amount(ProgressColumn):
+    """How far the step is."""
+
+    def render(self, task: Task) -> Text:
+        """Draw the column."""
+        unit = task.fields["unit"]
+        if not unit:
+            return Text()
+        done = "" if task.finished else f"{task.completed:,.0f} of "
+        return Text(f"{done}{task.total or 0:,.0f} {unit}", style="green")

@@ -1,0 +1,138 @@
+"""What the demo found: totals, a row per pod, and everything that is not as it must be.
+
+Owns: `DemoReport`, its verdict, its table and its JSON. Promises: `ok` is true only if every check held:
+each basket has exactly one right order, revenues are right, every row is in its shop's pod, nothing is
+dead, and the kill was survived, that is, at least one job was reclaimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+SHOWN_FINDINGS = 20
+COUNTED = ("shops", "orders", "jobs", "retries", "reclaimed", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class PodRow:
+    """One pod's part."""
+
+    pod_id: int
+    shops: int
+    orders: int
+    jobs: int
+    retries: int
+    reclaimed: int
+    dead: int
+    jobs_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The worker that was killed in mid-run."""
+
+    pod_id: int
+    pid: int
+    held: int
+    """How many jobs it held at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """The whole result."""
+
+    baskets: int
+    pods: list[PodRow]
+    findings: list[str]
+    kill: Kill | None
+    run_seconds: float
+    """From the first job enqueued to the last one finished."""
+    form: str = "embedded"
+    """What the stack was made of."""
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mismatches(self) -> int:
+        """How many things are not as they must be in the shards."""
+        return len(self.findings)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check held."""
+        return not list(self.problems())
+
+    def total(self, column: str) -> int:
+        """Return the sum of a column of the pods' rows."""
+        return sum(getattr(row, column) for row in self.pods)
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line for each check that did not hold."""
+        if self.total("orders") != self.baskets:
+            yield f"{self.total('orders'):,} orders for {self.baskets:,} baskets"
+        if self.total("dead"):
+            yield f"{self.total('dead'):,} jobs in the dead set"
+        if not self.total("reclaimed"):
+            yield "no job was reclaimed"
+        yield from self.findings[:SHOWN_FINDINGS]
+        if len(self.findings) > SHOWN_FINDINGS:
+            yield f"... and {len(self.findings) - SHOWN_FINDINGS:,} more"
+
+    def document(self) -> dict[str, Any]:
+        """Return what `-o json` prints."""
+        return {
+            "ok": self.ok,
+            "orders": self.total("orders"),
+            "mismatches": self.mismatches,
+            "reclaimed": self.total("reclaimed"),
+            "dead": self.total("dead"),
+            "baskets": self.baskets,
+            "jobs": self.total("jobs"),
+            "retries": self.total("retries"),
+            "jobs_per_second": round(self._rate(), 1),
+            "run_seconds": round(self.run_seconds, 3),
+            "form": self.form,
+            "pods": [{**asdict(row), "jobs_per_second": round(row.jobs_per_second, 1)} for row in self.pods],
+            "kill": asdict(self.kill) if self.kill else None,
+            "step_seconds": {name: round(seconds, 3) for name, seconds in self.step_seconds.items()},
+            "problems": list(self.problems()),
+        }
+
+    def show(self, console: Console) -> None:
+        """Print the table and the verdict."""
+        console.print()
+        console.print(self._table())
+        console.print()
+        for problem in self.problems():
+            console.print(f"[red]✗[/] {problem}" if console.is_terminal else f"failed: {problem}")
+        if self.ok:
+            verdict = (
+                "every check held: one order for every basket, revenues equal, nothing lost or misplaced"
+            )
+            console.print(f"[green]✓[/] {verdict}" if console.is_terminal else verdict)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold", show_footer=True)
+        footer = [
+            "total",
+            *(
+                f"{self.total(name):,}"
+                for name in ("shops", "orders", "jobs", "retries", "reclaimed", "dead")
+            ),
+            f"{self._rate():,.0f}",
+        ]
+        headers = ["POD", "SHOPS", "ORDERS", "JOBS", "RETRIES", "RECLAIMED", "DEAD", "JOBS/S"]
+        for header, total in zip(headers, footer, strict=True):
+            table.add_column(header, total, justify="left" if header == "POD" else "right", no_wrap=True)
+        for row in self.pods:
+            counts = (row.shops, row.orders, row.jobs, row.retries, row.reclaimed, row.dead)
+            cells = [f"{count:,}" for count in counts]
+            table.add_row(str(row.pod_id), *cells, f"{row.jobs_per_second:,.0f}")
+        return table
+
+    def _rate(self) -> float:
+        return self.total("jobs") / self.run_seconds if self.run_seconds else 0.0

@@ -1,0 +1,97 @@
+"""The demo's verdict, its placement of shops, and the lines it writes without a terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from podwork_ops.demo.placement import spread
+from podwork_ops.demo.progress import Steps
+from podwork_ops.demo.report import SHOWN_FINDINGS, DemoReport, Kill, PodRow
+
+GOOD = DemoReport(
+    baskets=3000,
+    pods=[
+        PodRow(1, 2, 1000, 1000, 0, 0, 0, 500.04),
+        PodRow(2, 3, 2000, 2001, 1, 37, 0, 1000.0),
+    ],
+    findings=[],
+    kill=Kill(pod_id=2, pid=4711, held=37),
+    run_seconds=2.0,
+    step_seconds={"load": 1.23456},
+)
+
+
+def test_a_good_run_is_ok_and_its_document_has_the_totals_at_the_top() -> None:
+    assert GOOD.ok
+    document = GOOD.document()
+    assert {name: document[name] for name in ("ok", "orders", "mismatches", "reclaimed", "dead")} == {
+        "ok": True,
+        "orders": 3000,
+        "mismatches": 0,
+        "reclaimed": 37,
+        "dead": 0,
+    }
+    assert document["jobs_per_second"] == 1500.5
+    assert document["kill"] == {"pod_id": 2, "pid": 4711, "held": 37}
+    assert document["step_seconds"] == {"load": 1.235}
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (replace(GOOD, baskets=3001), "3,000 orders for 3,001 baskets"),
+        (replace(GOOD, findings=["missing order: 7/100"]), "missing order: 7/100"),
+        (replace(GOOD, pods=[replace(GOOD.pods[0], reclaimed=0)], baskets=1000), "no job was reclaimed"),
+        (replace(GOOD, pods=[GOOD.pods[0], replace(GOOD.pods[1], dead=1)]), "1 jobs in the dead set"),
+    ],
+)
+def test_each_check_that_does_not_hold_is_a_problem(bad: DemoReport, problem: str) -> None:
+    assert not bad.ok
+    assert list(bad.problems()) == [problem]
+    assert problem in shown(bad)
+
+
+def test_many_findings_are_counted_whole_and_shown_in_part() -> None:
+    bad = replace(GOOD, findings=[f"missing order: 7/{number}" for number in range(100)])
+    assert bad.document()["mismatches"] == 100
+    assert len(list(bad.problems())) == SHOWN_FINDINGS + 1
+
+
+def test_the_table_has_a_row_per_pod_and_the_totals() -> None:
+    lines = [line.split() for line in shown(GOOD).splitlines()]
+    assert ["POD", "SHOPS", "ORDERS", "JOBS", "RETRIES", "RECLAIMED", "DEAD", "JOBS/S"] in lines
+    assert ["2", "3", "2,000", "2,001", "1", "37", "0", "1,000"] in lines
+    assert ["total", "5", "3,000", "3,001", "1", "37", "0", "1,500"] in lines
+
+
+def test_shops_are_spread_by_lines_in_proportion_to_weight() -> None:
+    lines = {shop_id: 100 - shop_id for shop_id in range(60)}
+    placed = spread(lines, {1: 100, 2: 100, 3: 200, 4: 0})
+    load = {
+        pod: sum(lines[shop_id] for shop_id, owner in placed.items() if owner == pod) for pod in (1, 2, 3, 4)
+    }
+    assert load[4] == 0
+    assert abs(load[1] - load[2]) <= 100
+    assert abs(load[3] - 2 * load[1]) <= 200
+    assert spread(lines, {1: 100, 2: 100, 3: 200, 4: 0}) == placed
+
+
+def test_without_a_terminal_a_step_is_one_plain_line() -> None:
+    stream = io.StringIO()
+    steps = Steps(stream)
+    with steps.step("load lines", 1234, "lines") as step:
+        step.reach(600)
+    steps.say("killed")
+    assert stream.getvalue().startswith("load lines: 1,234 lines, 0.")
+    assert stream.getvalue().endswith(" s\nkilled\n")
+    assert steps.seconds.keys() == {"load lines"}
+
+
+def shown(report: DemoReport) -> str:
+    stream = io.StringIO()
+    report.show(Console(file=stream, width=120))
+    return stream.getvalue()
