@@ -60,6 +60,8 @@ class App:
         return self._client
 
     def _declare(self, target: Any, queue: str, retry: int, name: str | None) -> JobClass[Any]:
+        if not callable(target) or not hasattr(target, "__qualname__"):
+            raise ConfigurationError(f"{target!r} is not a job", "decorate a function or a Job subclass")
         full_name = name or f"{_module_name(target.__module__)}.{target.__qualname__}"
         if full_name in self.job_classes:
             raise ConfigurationError(f"{full_name} is declared twice", "give one of the two another name=")

@@ -20,13 +20,15 @@ from podwork.errors import (
     ShopOnHold,
     StoreUnavailable,
 )
-from podwork.interfaces import Clock, Route, Router, SystemClock
+from podwork.interfaces import LARGEST_SHOP_ID, Clock, Route, Router, SystemClock
 from podwork.job import Call, JobClass
 from podwork.lease import Lease
 from podwork.points import reach
 from podwork.queues import PushGroup, Queues
 
 BULK_JOBS = 1000
+SHOP_IDS = range(LARGEST_SHOP_ID + 1)
+"""What a shop's id may be: what a signed 64-bit column holds, from 0."""
 REDIRECTS_LIMIT = 8
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.25
@@ -43,6 +45,15 @@ class Parcel(NamedTuple):
     due_ms: int
     stored: bytes | None = None
     """The record to send as it is (a forwarded job keeps its attempts); None: a job that never ran."""
+
+
+class _Sent(NamedTuple):
+    """What became of one round of sending; a pod of 0 is none."""
+
+    accepted_by: int
+    redirected_by: int
+    on_hold: list[Parcel]
+    moved: list[Parcel]
 
 
 class Client:
@@ -71,10 +82,16 @@ class Client:
         """Push one job to the shop's pod, or to the named pod for work without a shop; return its id.
 
         Raises:
-            InvalidRoute: neither or both of `shop_id` and `pod`, or no shop for a job that takes one.
+            InvalidRoute: neither or both of `shop_id` and `pod`, no shop for a job that takes one, or a
+                `shop_id` that is no id of a shop.
             InvalidArguments: an argument has the wrong type or is not JSON.
             ShopOnHold, RedirectLoop, StoreUnavailable, StoreRefused: it was not accepted.
         """
+        if call.shop_id is not None and shop_id not in (None, call.shop_id):
+            raise InvalidRoute(
+                f"{call.job_class.name}: the call is for shop {call.shop_id}, the push for {shop_id}",
+                "give the same shop_id to both, or to the call alone",
+            )
         shop_id = call.shop_id if shop_id is None else shop_id
         parcel = self._parcel(call.job_class, call.args, shop_id, pod)
         self._send([parcel], pod, fresh=True)
@@ -102,8 +119,8 @@ class Client:
             raise
         return accepted
 
-    def forward(self, lease: Lease) -> Route:
-        """Push a claimed job of a shop to where the shop is now, under the same id; return where it went.
+    def forward(self, lease: Lease) -> int:
+        """Push a job to where its shop is now, under the same id; return the pod that took it.
 
         The caller forgets it here afterwards. A crash in between repeats the push, which changes nothing. A
         shop that is being switched is not waited for: ShopOnHold at once, and the job stays where it is.
@@ -113,8 +130,9 @@ class Client:
         self._router.forget(lease.shop_id)
         stored = lease.record(error=lease.error)
         parcel = Parcel(lease.queue, lease.shop_id, lease.id, lease.job_class, b"", lease.head.due_ms, stored)
-        self._send([parcel], None, fresh=False, hold_timeout_seconds=0.0)
-        return self._router.route(lease.shop_id)
+        # The pod that accepted it, not the one where the router sees the shop by now: after a switch between
+        # the two the caller would forget the only copy.
+        return self._send([parcel], None, fresh=False, hold_timeout_seconds=0.0)
 
     def _parcel(
         self, job_class: JobClass[Any], args: Mapping[str, Any], shop_id: int | None, pod: int | None
@@ -122,6 +140,11 @@ class Client:
         if (shop_id is None) == (pod is None):
             raise InvalidRoute(
                 f"{job_class.name}: where does it belong?", "pass shop_id= or pod=, one of them"
+            )
+        # A key made of anything else would be read back by workers only, and end them.
+        if shop_id is not None and (type(shop_id) is not int or shop_id not in SHOP_IDS):
+            raise InvalidRoute(
+                f"{job_class.name}: {shop_id!r} is no shop", "pass shop_id= as an integer from 0 to 2**63 - 1"
             )
         if shop_id is None and job_class.parameters.takes_shop_id:
             raise InvalidRoute(f"{job_class.name} takes a shop_id", "push it with shop_id=")
@@ -145,19 +168,27 @@ class Client:
         *,
         fresh: bool,
         hold_timeout_seconds: float | None = None,
-    ) -> None:
-        """Send until every parcel is accepted: follow redirects, wait for shops on hold."""
+    ) -> int:
+        """Send until every parcel is accepted: follow redirects, wait for shops on hold.
+
+        Returns: the pod that accepted last; of a single parcel, the pod that has it.
+        """
         patience_seconds = (
             self._hold_timeout_seconds if hold_timeout_seconds is None else hold_timeout_seconds
         )
         held_since: float | None = None
         pause_seconds = _FIRST_PAUSE_SECONDS
         path: list[int] = []
+        accepted_by = 0
         while parcels:
-            on_hold, moved = self._send_once(parcels, pod, path, fresh=fresh)
+            accepted_by, redirected_by, on_hold, moved = self._send_once(parcels, pod, fresh=fresh)
             parcels = on_hold + moved
+            # Where an answer was lost, the push may have been accepted once and its repetition refused.
+            fresh = False
+            if moved:
+                path.append(redirected_by)
             if len(path) > REDIRECTS_LIMIT:
-                raise RedirectLoop(parcels[0].shop_id or 0, path)
+                raise RedirectLoop(parcels[-1].shop_id or 0, path)
             if on_hold:
                 held_since = held_since or time.monotonic()
                 waited = time.monotonic() - held_since
@@ -165,11 +196,11 @@ class Client:
                     raise ShopOnHold(on_hold[0].shop_id or 0, waited)
                 time.sleep(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+        return accepted_by
 
-    def _send_once(
-        self, parcels: Sequence[Parcel], pod: int | None, path: list[int], *, fresh: bool
-    ) -> tuple[list[Parcel], list[Parcel]]:
-        """Send each parcel to where its shop seems to be; return those on hold and those that moved."""
+    def _send_once(self, parcels: Sequence[Parcel], pod: int | None, *, fresh: bool) -> _Sent:
+        """Send each parcel to where its shop seems to be."""
+        accepted_by = redirected_by = 0
         on_hold: list[Parcel] = []
         moved: list[Parcel] = []
         for pod_id, groups in self._grouped(parcels, pod).items():
@@ -178,16 +209,16 @@ class Client:
             for position, (_, group) in enumerate(groups):
                 refusal = refused.get(position)
                 if refusal is None:
+                    accepted_by = pod_id
                     self._observe(group)
                 elif refusal.pod_id is None:
                     self._router.forget(group[0].shop_id or 0)
                     on_hold += group
                 else:
                     self._router.learn(group[0].shop_id or 0, Route(refusal.pod_id, refusal.epoch))
+                    redirected_by = pod_id
                     moved += group
-            if moved:
-                path.append(pod_id)
-        return on_hold, moved
+        return _Sent(accepted_by, redirected_by, on_hold, moved)
 
     def _push(self, pod_id: int, groups: list[PushGroup], *, fresh: bool) -> list[Any]:
         queues = self._queues_of(pod_id)

@@ -1,7 +1,8 @@
 """The read side: what podctl, the metrics, the demo and tests may ask about one pod.
 
 Owns reading; changes nothing. Promises: a question about one job or one process costs what it holds, not
-what the queues hold. Counts are taken one after the other, so together they are not one instant.
+what the queues hold; `counts` is one instant. Other answers are put together from several questions, between
+which jobs go on.
 """
 
 from __future__ import annotations
@@ -94,13 +95,8 @@ class Inspection:
         return QueueState(name, ready, int(waiting) + int(outside), oldest)
 
     def counts(self) -> Counts:
-        """Return how many jobs are ready, held, scheduled, parked and dead."""
-        ready = sum(int(size) for size in self._ask("hvals", keys.SIZES))
-        held = sum(int(self._ask("hlen", keys.held(name))) for name in self._incarnations())
-        classes = [name.decode() for name in self._ask("smembers", keys.PARKED)]
-        parked = sum(int(self._ask("zcard", keys.parked(name))) for name in classes)
-        scheduled, dead = self._ask("zcard", keys.SCHEDULE), self._ask("zcard", keys.DEAD)
-        return Counts(ready, held, int(scheduled), parked, int(dead))
+        """Return how many jobs are ready, held, scheduled, parked and dead, all at one instant."""
+        return Counts(*self._store.call("counts"))
 
     def totals(self) -> dict[str, int]:
         """Return the pod's counters: accepted, acknowledged, retried, buried, reclaimed, released, ..."""

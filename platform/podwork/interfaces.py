@@ -11,6 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+LARGEST_SHOP_ID = 2**63 - 1
+"""Shops are numbered from 0 to what a signed 64-bit column holds."""
+
 
 class Route(NamedTuple):
     """Where a shop's work belongs: the pod's number and the shop's epoch there."""

@@ -7,6 +7,7 @@ job's shop.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from podwork.lease import Lease
 
 P = ParamSpec("P")
+_LAZY = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
 QUEUE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+JOB_NAME = re.compile(r"[^\s|]+")
 DEFAULT_RETRY = 25
 
 
@@ -37,17 +40,27 @@ class Job:
     @classmethod
     def enqueue(cls, *args: Any, shop_id: int | None = None, pod: int | None = None, **kwargs: Any) -> str:
         """Push the job; see `JobClass.enqueue`."""
-        return cls.job_class.enqueue(*args, shop_id=shop_id, pod=pod, **kwargs)
+        return cls._declared().enqueue(*args, shop_id=shop_id, pod=pod, **kwargs)
 
     @classmethod
     def enqueue_on_every_pod(cls, *args: Any, **kwargs: Any) -> list[str]:
         """Push the job to every pod; see `JobClass.enqueue_on_every_pod`."""
-        return cls.job_class.enqueue_on_every_pod(*args, **kwargs)
+        return cls._declared().enqueue_on_every_pod(*args, **kwargs)
 
     @classmethod
     def enqueue_bulk(cls, rows: Iterable[Mapping[str, Any]]) -> list[str]:
         """Push one job a row; see `JobClass.enqueue_bulk`."""
-        return cls.job_class.enqueue_bulk(rows)
+        return cls._declared().enqueue_bulk(rows)
+
+    @classmethod
+    def _declared(cls) -> JobClass[...]:
+        """Return the class's own declaration: with an inherited one the parent's `run` would be pushed."""
+        declared: JobClass[...] | None = vars(cls).get("job_class")
+        if declared is None:
+            raise ConfigurationError(
+                f"{cls.__qualname__} is not declared", "decorate it with App.job(), as its parent may be"
+            )
+        return declared
 
 
 class JobClass(Generic[P]):
@@ -65,8 +78,12 @@ class JobClass(Generic[P]):
             raise ConfigurationError(
                 f"{name}: {queue!r} is not a queue's name", "use lower-case letters, digits, - _ and ."
             )
-        if " " in name or not name.isprintable():
-            raise ConfigurationError(f"{name!r} is not a job's name", "use a dotted name without spaces")
+        if not JOB_NAME.fullmatch(name) or not name.isprintable():
+            raise ConfigurationError(
+                f"{name!r} is not a job's name", "use a dotted name, without spaces or |"
+            )
+        if type(retry) is not int or retry < 0:
+            raise ConfigurationError(f"{name}: retry={retry!r}", "give a number of attempts, 0 or more")
         self.app = app
         self.target = target
         self.name = name
@@ -145,11 +162,17 @@ class Call:
 
 
 def _parameters(name: str, target: Callable[..., Any] | type[Job]) -> Parameters:
-    if not isinstance(target, type):
-        return Parameters(name, target)
-    run = getattr(target, "run", None)
-    if not issubclass(target, Job) or run is None:
+    is_class = isinstance(target, type)
+    run = getattr(target, "run", None) if is_class else target
+    if not callable(run) or (isinstance(target, type) and not issubclass(target, Job)):
         raise ConfigurationError(
             f"{name} is not a job", "derive it from podwork.Job and define run(), or decorate a function"
         )
-    return Parameters(name, run, skip_self=True)
+    if is_class and isinstance(inspect.getattr_static(target, "run"), staticmethod | classmethod):
+        raise ConfigurationError(f"{name}: run() is not a method", "define run(self, ...)")
+    if any(is_lazy(run) for is_lazy in _LAZY):
+        raise ConfigurationError(
+            f"{name}: calling it would not run it (it is async, or a generator)",
+            "declare a plain function; asyncio.run() inside it runs a coroutine",
+        )
+    return Parameters(name, run, skip_self=is_class)

@@ -23,13 +23,12 @@ from typing import Any, NamedTuple
 
 from podwork import keys, lease, store
 from podwork.errors import LeaseLost
-from podwork.interfaces import Clock, SystemClock
 from podwork.lease import Lease
 
 POISON_RECLAIMS = 3
 POISON_WINDOW_MS = 3_600_000
 DEAD_JOBS_LIMIT = 10_000
-DEAD_AGE_LIMIT_SECONDS = 180 * 86_400
+DEAD_AGE_LIMIT_MS = 180 * 86_400_000
 
 
 class PushGroup(NamedTuple):
@@ -63,13 +62,10 @@ class Reclaimed(NamedTuple):
 class Queues:
     """The queues of the pod whose Redis is `store`."""
 
-    def __init__(
-        self, store: store.Store, *, lease_seconds: float = 15.0, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, store: store.Store, *, lease_seconds: float = 15.0) -> None:
         self.store = store
         self.lease_seconds = lease_seconds
         self._lease_ms = int(lease_seconds * 1000)
-        self._clock = clock or SystemClock()
 
     # Pushing
 
@@ -77,7 +73,7 @@ class Queues:
         """Accept jobs; return the groups that the gate refused. The other groups are accepted whole.
 
         Args:
-            groups: at most a few thousand jobs in all.
+            groups: at most a few thousand jobs in all, and 3,000 in one: a group is one command of Redis.
             fresh: the ids were never sent before. False: ids that already stand here are left as they are,
                 so that a push can be repeated.
 
@@ -146,8 +142,7 @@ class Queues:
     def bury(self, incarnation: str, lease: Lease, reason: str) -> bool:
         """Put a job into the dead set for the stated reason. False: not held any more."""
         stored = lease.record(attempts=lease.attempts + 1, error=reason)
-        oldest_ms = int((self._clock.now() - DEAD_AGE_LIMIT_SECONDS) * 1000)
-        arguments = (incarnation, lease.shop, lease.id, stored, DEAD_JOBS_LIMIT, oldest_ms)
+        arguments = (incarnation, lease.shop, lease.id, stored, DEAD_JOBS_LIMIT, DEAD_AGE_LIMIT_MS)
         return bool(self.store.call("bury", *arguments))
 
     def release(self, incarnation: str, leases: Sequence[Lease], *, interrupted: bool = False) -> int:
@@ -198,10 +193,10 @@ class Queues:
 
     def reclaim(self) -> list[Reclaimed]:
         """Give back what every incarnation with an expired lease held; any live process may call it."""
-        oldest_ms = int((self._clock.now() - DEAD_AGE_LIMIT_SECONDS) * 1000)
+        bounds = (POISON_RECLAIMS, POISON_WINDOW_MS, DEAD_JOBS_LIMIT, DEAD_AGE_LIMIT_MS)
         reclaimed: list[Reclaimed] = []
         while True:
-            answer = self.store.call("reclaim", POISON_RECLAIMS, POISON_WINDOW_MS, DEAD_JOBS_LIMIT, oldest_ms)
+            answer = self.store.call("reclaim", *bounds)
             if not answer:
                 return reclaimed
             incarnation, parts = answer[0].decode(), iter(answer[1:])

@@ -53,7 +53,8 @@ def encode(head: Head, payload: bytes, error: str = "") -> bytes:
     front = (
         f"{head.queue} {head.due_ms} {head.attempts} {head.interruptions} {head.reclaims} {head.since_ms} "
     )
-    tail = b"\n" + error.encode()[:ERROR_BYTES_LIMIT] if error else b""
+    # A message may hold what UTF-8 cannot (a file's name with odd bytes); the failure counts all the same.
+    tail = b"\n" + error.encode(errors="backslashreplace")[:ERROR_BYTES_LIMIT] if error else b""
     return front.encode() + payload + tail
 
 

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -46,11 +46,14 @@ class TopologySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     registry_url: Annotated[
         str,
         Meta(
-            description="The registry of pods: `sqlite:///file` (embedded) or `zookeeper://host:port/chroot`."
+            description="The registry of pods: `sqlite:///file` (embedded) or `zookeeper://host:port/chroot`.",
         ),
     ] = "sqlite:///podwork-registry.db"
     directory_url: Annotated[
-        str, Meta(description="The directory's database, an SQLAlchemy URL (SQLite, MariaDB or MySQL).")
+        str,
+        Meta(
+            description="The directory's database, an SQLAlchemy URL (SQLite, MariaDB or MySQL).",
+        ),
     ] = "sqlite:///podwork-directory.db"
     directory_refresh_seconds: Annotated[
         Seconds, Meta(description="How often a process reads the directory's change log into its cache.")
@@ -83,6 +86,13 @@ class ShardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lock_wait_seconds: Annotated[
         Positive, Meta(description="How long a statement waits for a row lock before it gives up.")
     ] = 10
+    read_timeout_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long one answer of MariaDB or MySQL may take before the connection counts as "
+            "lost; keep it above lock_wait_seconds and above the longest statement."
+        ),
+    ] = 60.0
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,10 +129,10 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What processes write to standard error."""
 
     level: Annotated[
-        str, Meta(description="debug, info, warning or error.", pattern="^(debug|info|warning|error)$")
+        Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error.")
     ] = "info"
     format: Annotated[
-        str, Meta(description="`text` for people, `json` for machines.", pattern="^(text|json)$")
+        Literal["text", "json"], Meta(description="`text` for people, `json` for machines.")
     ] = "text"
 
 
@@ -209,17 +219,24 @@ def _convert(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
         try:
             converted = msgspec.convert(value, types[key], strict=origins[key] != "environment")
         except msgspec.ValidationError as error:
-            raise ConfigurationError(
-                f"{key} = {value!r} (from {origins[key]}): {error}", "see: podctl config view"
-            ) from None
+            what = f"{key} = {value!r} (from {origins[key]}): {error}"
+            raise ConfigurationError(what, _description(section, name)) from None
         nested.setdefault(section, {})[name] = converted
+    queues = nested.get("worker", {}).get("queues", [])
+    if len(set(queues)) < len(queues):
+        raise ConfigurationError(
+            f"worker.queues (from {origins['worker.queues']}) names a queue twice", "name each once, in order"
+        )
     return msgspec.convert(nested, Settings)
 
 
 def _find_file(file: Path | None, env: Mapping[str, str]) -> Path | None:
-    named = file or (Path(env["PODWORK_CONFIG"]) if env.get("PODWORK_CONFIG") else None)
-    if named is not None:
-        return named
+    if file is not None:
+        return file
+    if named := env.get("PODWORK_CONFIG"):
+        if not Path(named).is_file():
+            raise ConfigurationError(f"PODWORK_CONFIG names {named}, which is no file", "mend or unset it")
+        return Path(named)
     default = Path(DEFAULT_FILE)
     return default if default.exists() else None
 

@@ -5,6 +5,8 @@ Owns: `JobSignal` and its kinds. The processor turns each into exactly one trans
 
 from __future__ import annotations
 
+import math
+
 
 class JobSignal(Exception):
     """The root of the signals."""
@@ -26,6 +28,8 @@ class Retry(JobSignal):
     """Raised inside a job to run it again after `after_seconds`; it spends one attempt."""
 
     def __init__(self, after_seconds: float, reason: str = "asked for by the job") -> None:
+        if not math.isfinite(after_seconds):  # here it fails the job; in the worker it would end the process
+            raise ValueError(f"a job cannot run again after {after_seconds} seconds")
         self.after_seconds = after_seconds
         self.reason = reason
         super().__init__(reason)

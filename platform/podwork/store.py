@@ -30,7 +30,10 @@ from podwork.errors import ConfigurationError, StoreRefused, StoreUnavailable
 
 _pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 Argument: TypeAlias = str | bytes | int | float
-_UNAVAILABLE_ANSWERS = ("BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS")
+_UNAVAILABLE_ANSWERS = (
+    "BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS",
+    "UNBLOCKED",  # a primary that became a replica says so to everyone who waits on it
+)  # fmt: skip
 _UNAVAILABLE = (
     redis.exceptions.BusyLoadingError,
     redis.exceptions.AuthenticationError,

@@ -327,7 +327,7 @@ def test_the_dead_set_drops_the_oldest_over_its_bound(queues: Queues) -> None:
     for job_id in (first, second):
         stored = leases[job_id].record(error="x")
         shop = leases[job_id].shop
-        assert queues.store.call("bury", A, shop, job_id, stored, 1, 0) == 1
+        assert queues.store.call("bury", A, shop, job_id, stored, 1, 1000) == 1
     assert counts(queues) == (0, 0, 0, 0, 1)
     assert Inspection(queues.store).job(first) is None
 

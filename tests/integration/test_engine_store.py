@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -128,3 +129,35 @@ def test_a_store_may_be_carried_over_a_fork(store_url: str) -> None:
 def test_a_mistake_of_ours_is_seen_as_it_is(store_url: str) -> None:
     with pytest.raises(Exception, match="wrong number"):
         Store(store_url).command("GET")
+
+
+def test_who_waits_on_a_primary_that_becomes_a_replica_is_unavailable(own_redis: RedisServer) -> None:
+    queues = Queues(Store(own_redis.url))
+    caught: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            queues.wait(["default"], 20.0)
+        except Exception as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    client = queues.store.client
+    until(lambda: client.info("clients")["blocked_clients"] == 1)
+    client.replicaof("127.0.0.1", "1")
+    thread.join(10)
+    assert [type(error) for error in caught] == [StoreUnavailable]
+
+
+def test_a_dead_jobs_age_is_judged_by_redis_alone(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    queues, who = Queues(Store(store_url)), "host:1:a"
+    stored = record.encode_first("default", 1, record.payload_prefix("c", 0), b"{}")
+    queues.register(who, {"pid": 1})
+    queues.push([PushGroup("default", "7", 0, [(new_job_id(1, "7"), stored) for _ in range(2)])])
+    first, second = queues.claim(who, ["default"], 2)
+    queues.bury(who, first, "error")
+    in_a_year = time.time() + 365 * 86_400
+    monkeypatch.setattr(time, "time", lambda: in_a_year)
+    queues.bury(who, second, "error")
+    assert Inspection(queues.store).counts().dead == 2

@@ -53,3 +53,12 @@ def test_a_redis_that_does_not_answer_renews_nothing_and_ends_nothing() -> None:
     heartbeat = heartbeat_of(Queues(Store("redis://127.0.0.1:1/0")), codes)
     assert not heartbeat.beat()
     assert (codes, heartbeat.life.valid_until) == ([], 0.0)
+
+
+def test_who_left_has_not_lost_its_lease(queues: Queues) -> None:
+    codes: list[int] = []
+    heartbeat = heartbeat_of(queues, codes)
+    heartbeat.life.left = True  # as the child does before it deregisters
+    queues.deregister(ME)
+    assert not heartbeat.beat()
+    assert codes == []

@@ -28,6 +28,14 @@ class LossyQueues(Queues):
     """Queues whose next answers get lost on the way: the scripts ran, the caller does not learn it."""
 
     lose = 0
+    lose_release = 0
+
+    def release(self, incarnation: str, leases: Sequence[Lease], *, interrupted: bool = False) -> int:
+        answer = super().release(incarnation, leases, interrupted=interrupted)
+        if self.lose_release:
+            self.lose_release -= 1
+            raise StoreUnavailable("here", "the answer got lost")
+        return answer
 
     def turn(
         self, incarnation: str, finished: Sequence[Lease], queues: Sequence[str], limit: int
@@ -213,3 +221,66 @@ def test_a_lost_lease_is_not_worked_around(queues: Queues) -> None:
     with pytest.raises(LeaseLost):
         manager.step()
     assert ready(manager) == 0
+
+
+def test_what_a_late_claim_took_is_adopted_within_a_minute(queues: Queues) -> None:
+    [job_id] = push(queues, 1)
+    manager = manager_of(queues)
+    queues.claim(ME, [QUEUE], 1)  # sent by a connection that was given up; delivered after all was adopted
+    manager.step()
+    assert ready(manager) == 0
+    manager._adopt_at = time.monotonic()
+    manager.step()
+    assert manager.take().id == job_id
+    assert manager._adopt_at > time.monotonic() + 30
+
+
+def test_jobs_given_back_without_an_answer_are_not_claimed_until_redis_answers(queues: LossyQueues) -> None:
+    [first, *rest] = push(queues, 3)
+    manager = manager_of(queues, threads=1)
+    manager._prefetch.measured([0.0001])
+    manager.step()
+    running = manager.take()
+    assert running.id == first
+    manager._moved_at = time.monotonic() - 1.0  # it does not end: the two behind it are given back
+    queues.lose_release = 1
+    with pytest.raises(StoreUnavailable):
+        manager.step()
+    end(manager, running, seconds=1.0)
+    manager._dry = False
+    manager.step()
+    assert ready(manager) == 0, "they are given back once more: nobody may have started them meanwhile"
+    manager._dry = False
+    manager.step()
+    assert manager.take().id == rest[0]
+
+
+def test_a_job_that_is_still_being_settled_is_not_started_again(queues: Queues) -> None:
+    [job_id] = push(queues, 1)
+    manager = manager_of(queues, threads=2)
+    manager.step()
+    lease = manager.take()
+    queues.release(ME, [lease])  # by the processor, which heard no answer and will say it again
+    manager._dry = False
+    manager.step()
+    assert ready(manager) == 0
+    assert queues.release(ME, [lease]) == 1
+    manager.settled(lease)
+    manager._dry = False
+    manager.step()
+    assert manager.take().id == job_id
+
+
+def test_a_job_that_is_claimed_again_before_it_is_settled_is_started(queues: Queues) -> None:
+    [job_id] = push(queues, 1)
+    manager = manager_of(queues, threads=2)
+    manager.step()
+    lease = manager.take()
+    queues.release(ME, [lease])  # by the processor, which hears the answer, but has not said so here
+    manager._dry = False
+    manager.step()
+    assert ready(manager) == 0
+    manager.settled(lease)
+    manager.step()
+    assert manager.take().id == job_id
+    assert [held.id for held in manager.running()] == [job_id], "and it is known to run"

@@ -10,6 +10,7 @@ import importlib
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from podwork.queues import Queues
 from podwork.single import SingleFence, SingleRouter
 from podwork.store import Store
 from podwork.worker import Connections, Supervisor, WorkerSpec
+from tests.support.wait import until
 
 app = App("worker-shop")
 POD = 1
@@ -149,6 +151,16 @@ def interrupted_once() -> None:
 
 
 @app.job()
+def interrupted_at_first() -> None:
+    """Give itself back on the first run of each."""
+    mark("runs")
+    job = current_job()
+    assert job is not None
+    if not job.interruptions:
+        raise Interrupted
+
+
+@app.job()
 def on_hold_once() -> None:
     """Find, inside the job, that the shop is being switched, on the first run."""
     mark("runs")
@@ -172,6 +184,24 @@ def stale_once() -> None:
     mark("runs")
     if marks().set("stale", 1, nx=True):
         raise StaleEpoch(330, 1, "a cache that was late")
+
+
+@app.job(retry=0)
+def unspeakable() -> None:
+    """Fail with a message that no UTF-8 can hold, as the name of a file may."""
+    raise OSError("no file caf\udce9")
+
+
+@app.job()
+def forking() -> None:
+    """End a process of its own by TERM, and say how it ended."""
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            time.sleep(60)
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 5.0, "the job's own process ended")
+    mark("finished")
 
 
 @app.job()

@@ -112,13 +112,6 @@ def test_a_pod_is_empty_when_nothing_is_ready_held_scheduled_or_parked() -> None
     assert set(monitor.emptied_seconds) == {1, 2}
 
 
-def test_a_job_that_was_on_its_way_back_to_ready_does_not_look_like_the_end() -> None:
-    monitor, _ = watch({1: FakePod(ready(1), ready(0), ready(37), ready(0))})
-    seen: list[int] = []
-    monitor.wait_until_left(0, seen.append)
-    assert seen == [1, 37, 0]
-
-
 def test_a_run_in_which_nothing_finishes_fails_and_says_what_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -47,7 +47,8 @@ def test_lists_come_from_the_environment_by_commas(tmp_path: Path) -> None:
         ("threads = 1", {}, "outside a section"),
         ("[worker", {}, "not TOML"),
         ("", {"PODWORK_WORKER_THREADS": "many"}, "from environment"),
-        ("[log]\nlevel = 'loud'", {}, "log.level"),
+        ("[log]\nlevel = 'loud'", {}, "log.level .* debug, info, warning or error"),
+        ("[worker]\nqueues = ['a', 'b', 'a']", {}, "twice"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, environment: dict[str, str], says: str) -> None:
@@ -65,6 +66,11 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
     file.write_text("[app]\ntarget = 'shop:app'\n")
     loaded = settings.load(environment={"PODWORK_CONFIG": str(file)})
     assert (loaded.settings.app.target, loaded.file) == ("shop:app", file)
+
+
+def test_a_wrong_file_in_the_environment_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="PODWORK_CONFIG"):
+        settings.load(environment={"PODWORK_CONFIG": str(tmp_path / "no.toml")})
 
 
 def test_every_setting_has_a_row() -> None:

@@ -116,12 +116,8 @@ class Monitor:
             time.sleep(QUICK_POLL_SECONDS if mark and unfinished < mark + NEAR_JOBS else POLL_SECONDS)
 
     def _all_counts(self) -> dict[int, Counts]:
-        """Return every pod's counts; a pod is taken for empty only when it was so twice in a row.
-
-        Counts are not one instant: a job on its way back to ready, from held or scheduled, can be missed.
-        """
-        counts = {pod_id: self.counts(pod_id) for pod_id in self.pod_ids}
-        return {pod_id: each if each.unfinished else self.counts(pod_id) for pod_id, each in counts.items()}
+        """Return every pod's counts."""
+        return {pod_id: self.counts(pod_id) for pod_id in self.pod_ids}
 
     def _done(self) -> object:
         return [inspection.totals() for inspection in self._inspections.values()]

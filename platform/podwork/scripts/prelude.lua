@@ -56,12 +56,14 @@ local function parts_of(record)
   return string.match(record, '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) ([^\n]*)\n?(.*)$')
 end
 
--- Give a held job back to the end of the dead set, and drop the oldest of those over the bounds.
-local function bury(shop, id, record, most, oldest_ms)
+-- Give a held job back to the end of the dead set, and drop the oldest of those over the bounds. By
+-- Redis's own clock: a worker's that runs ahead would empty the dead set.
+local function bury(shop, id, record, most, age_ms)
+  local now = now_ms()
   redis.call('HSET', JOBS .. shop, id, record)
-  redis.call('ZADD', DEAD, now_ms(), id)
+  redis.call('ZADD', DEAD, now, id)
   redis.call('HINCRBY', TOTALS, 'buried', 1)
-  local over = redis.call('ZRANGEBYSCORE', DEAD, '-inf', oldest_ms, 'LIMIT', 0, 10)
+  local over = redis.call('ZRANGEBYSCORE', DEAD, '-inf', now - age_ms, 'LIMIT', 0, 10)
   if #over == 0 and redis.call('ZCARD', DEAD) > most then over = redis.call('ZRANGE', DEAD, 0, 0) end
   for _, dropped in ipairs(over) do
     redis.call('ZREM', DEAD, dropped)

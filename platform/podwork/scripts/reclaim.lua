@@ -1,5 +1,5 @@
 -- reclaim: take what one incarnation with an expired lease held, and give it back to the lanes.
--- ARGV: poison (reclaims that bury a job), window (ms in which they count), most, oldest (dead set)
+-- ARGV: poison (reclaims that bury a job), window (ms in which they count), most, age (ms) of the dead set
 -- Answers: {} when no lease has expired; otherwise {incarnation, id, 'queued'|'buried', ...}.
 -- Keys: processes, process|held:{incarnation}, jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, sizes,
 --       wake:{queue}, dead, totals.
@@ -30,7 +30,7 @@ for k = #held, 1, -1 do -- backwards: each goes in front of the one that follows
     record = string.format('%s %s %s %s %d %.0f %s', queue, due, attempts, interruptions, reclaims, since, payload)
     if error ~= '' then record = record .. '\n' .. error end
     if fate == 'buried' then
-      bury(shop, id, record, tonumber(ARGV[3]), ARGV[4])
+      bury(shop, id, record, tonumber(ARGV[3]), tonumber(ARGV[4]))
     else
       redis.call('HSET', JOBS .. shop, id, record)
       enter(queue, shop, { id }, true)

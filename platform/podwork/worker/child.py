@@ -79,6 +79,7 @@ def live(spec: WorkerSpec, channel: Channel[Command]) -> NoReturn:
         faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
         with signals.SignalPipe(HEARD) as pipe:
             signals.unblock()
+            signals.let_go_in_forks()
             code = Child(spec, channel, pipe).live()
     except BaseException:
         log.critical("a child ends with an error of its own", exc_info=True)
@@ -291,8 +292,9 @@ class Child:
                 released = queues.release(incarnation, running, interrupted=True)
                 for lease in running:
                     self._tally.attempt(lease.queue, lease.job_class, "interrupted")
-                log.warning("child %d gave back %d jobs that did not end in time", os.getpid(), released)
+                log.warning("child %d gave back jobs that did not end in time: %d", os.getpid(), released)
             reach("worker.before-deregister")
+            self._life.left = True
             queues.deregister(incarnation)
             connections.close()
         except PodworkError as error:

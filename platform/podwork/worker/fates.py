@@ -5,6 +5,7 @@
 | `Interrupted` | release, at the head of its lane | interrupted | no |
 | `ShopOnHold`: the shop is being switched | release, after a pause | interrupted | no |
 | `StaleEpoch` | forward to where the shop is, then forget | forwarded | no |
+| `StaleEpoch`, but the shop is here | release, after a pause | interrupted | no |
 | `Discard` | acknowledge | discarded | - |
 | `Retry`, any other exception | retry later, or bury when attempts are used up | retried, dead | yes |
 | (never ran) unknown class | park until a worker knows it | parked | no |
@@ -12,7 +13,8 @@
 
 Owns: that table. Promises: a transition that Redis does not answer is tried again, by the thread that holds
 the job, until it is taken or refused; repeating one is harmless, because the first to arrive lets go of the
-job. Leaves to others: the formula (`podwork.retry`), the scripts (`Queues`).
+job, and the manager starts none that is still being settled. Leaves to others: the formula (`podwork.retry`),
+the scripts (`Queues`).
 """
 
 from __future__ import annotations
@@ -116,11 +118,12 @@ class Fates:
         self._tally.stale_epoch()
         reach("worker.before-forward")
         try:
-            pod_id = self._client.forward(lease).pod_id
+            pod_id = self._client.forward(lease)
         except PodworkError as error:  # on hold, or the other pod does not answer: the job stays here
             self.not_admitted(lease, error)
             return
         if pod_id == self._pod_id:
+            time.sleep(NOT_ADMITTED_PAUSE_SECONDS)  # shard and directory differ; it would come round at once
             outcome = self._release(lease)
         else:
             reach("worker.forwarded")

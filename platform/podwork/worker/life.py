@@ -42,6 +42,8 @@ class Life:
         self.incarnation = incarnation
         self.lease_seconds = lease_seconds
         self.stopping = False
+        self.left = False
+        """Whether it gave its lease back by itself: who then finds it gone has not lost it."""
         self.valid_until = 0.0
         self._end = end or end_process
 
@@ -60,6 +62,8 @@ class Life:
 
     def lost(self) -> None:
         """End the process at once: its jobs were given to others, and whatever it still does is in vain."""
+        if self.left:
+            return  # the main thread is ending the process, in order
         log.error("%s lost its lease; its jobs were given back and it ends, to be replaced", self.incarnation)
         self._end(EXIT_LEASE_LOST)
 

@@ -4,18 +4,16 @@ Owns: what the child holds. Each job of `_held` is in one place: `_ready` (claim
 processor, `_ended` (ran, end not yet written), or `_outgoing` (being given back). Both directions go by one
 round trip, `Queues.turn`, as many jobs at a time as there are. Promises:
 
-- a job that ended is acknowledged at once when nothing else is to be done, and with a queue at hand within
-  a few milliseconds, because the next claim carries it;
-- an end that Redis did not take is kept and said again until Redis takes or refuses it; the job is not run
-  again;
-- after a claim whose answer was lost, what Redis says is held here is adopted (J1);
+- a job that ended is acknowledged at once or, with a queue at hand, by the next claim, milliseconds later;
+- an end that Redis did not take is said again until it is taken or refused; the job is not run again;
+- after a claim whose answer was lost, what Redis says is held here is adopted (J1), and once a minute, too:
+  the network may deliver such a claim when all was adopted;
 - jobs that wait behind threads that do not end are given back, so that another worker can start them;
 - what has been given back, or may have been, is never started.
 
 Processors hand over with deques and `SimpleQueue`s only, whose operations are atomic: no lock a job. A
 token in `_wake` makes one idle processor look into `_ready`; a token in `_bell` makes the dispatcher look
-at everything. Leaves to others: running (`Processor`), sizes (`Prefetch`), pushes (`Listener`), renewing
-the lease (`Heartbeat`).
+at everything. Leaves to others: running (`Processor`), sizes (`Prefetch`), pushes (`Listener`).
 """
 
 from __future__ import annotations
@@ -43,6 +41,7 @@ IDLE_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 0.2
 GATHER_SECONDS: Final = 0.002
 REFILL_PART: Final = 4
+ADOPT_SECONDS: Final = 60.0
 
 
 class Ended(NamedTuple):
@@ -80,7 +79,9 @@ class Manager(LifeThread):
         self._outgoing: list[Lease] = []
         self._unsaid: list[Ended] = []
         self._in_doubt: set[str] = set()
+        self._again: set[str] = set()
         self._lost_answer = False
+        self._adopt_at = time.monotonic() + ADOPT_SECONDS
         self._failures = 0
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -168,7 +169,8 @@ class Manager(LifeThread):
 
     def step(self) -> None:
         """Do once what is to be done. Raises LeaseLost, StoreUnavailable, StoreRefused."""
-        if self._lost_answer:
+        settled = self._again and self._again.isdisjoint(self._held)
+        if self._lost_answer or settled or time.monotonic() >= self._adopt_at:
             self._adopt()
         self._take_back()
         self._hand_on_hint()
@@ -213,7 +215,9 @@ class Manager(LifeThread):
             self._account(ended, refused)
         if want:
             self._dry = len(leases) < want
-            self._hand_out(leases)
+            # What a processor is still giving up: if it has to say so again, it gives up this claim as well.
+            self._again.update(lease.id for lease in leases if lease.id in self._held)
+            self._hand_out([lease for lease in leases if lease.id not in self._again])
 
     def _account(self, ended: list[Ended], refused: Sequence[str]) -> None:
         """Count ends. A refusal after an exchange that failed only says that the first one was heard."""
@@ -261,9 +265,8 @@ class Manager(LifeThread):
         """Return how many more jobs may be held: one for each idle processor, and the prefetch."""
         if not self._claiming:
             return 0
-        unstarted = len(self._ready)
         idle = max(0, self._threads - self._running())
-        return min(MOST_HELD, idle + self._prefetch.allowed) - unstarted
+        return min(MOST_HELD, idle + self._prefetch.allowed) - len(self._ready)
 
     def _running(self) -> int:
         elsewhere = len(self._ready) + len(self._ended) + len(self._unsaid) + len(self._outgoing)
@@ -272,8 +275,11 @@ class Manager(LifeThread):
     def _want(self) -> int:
         """Return how many jobs to claim now; none until a part of what may be held unstarted is used up.
 
-        A part, not all of it: the processors go on with the rest while Redis prepares what comes next.
+        A part, not all of it: the processors go on with the rest while Redis prepares what comes next. None
+        while jobs are being given back: one whose release got no answer may be ready, and be claimed here.
         """
+        if self._outgoing:
+            return 0
         room = self._room()
         return room if room > self._prefetch.allowed // REFILL_PART and not self._dry else 0
 
@@ -315,6 +321,8 @@ class Manager(LifeThread):
         known = set(self._held)
         adopted = self._queues.adopt(self.life.incarnation)
         self._lost_answer = False
+        self._adopt_at = time.monotonic() + ADOPT_SECONDS
+        self._again &= self._held.keys()
         self._hand_out([lease for lease in adopted if lease.id not in known])
 
     # Hints

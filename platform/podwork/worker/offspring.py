@@ -125,7 +125,12 @@ def give_birth(spec: WorkerSpec, forget: Callable[[], None]) -> Offspring:
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         sys.stdout.flush()  # otherwise the child may write it once more
         sys.stderr.flush()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if pid == 0:
             forget()
             ours.close()

@@ -22,8 +22,8 @@ def sweep(queues: Queues, tally: Tally) -> int:
     """Reclaim what expired leases held; return how many jobs that were."""
     reclaimed = queues.reclaim()
     tally.reclaimed(len(reclaimed))
-    for incarnation, jobs in Counter(one.incarnation for one in reclaimed).items():
-        log.warning("process %s is gone; %d jobs that it held are queued again", incarnation, jobs)
+    for incarnation, jobs in Counter(one.incarnation for one in reclaimed if not one.buried).items():
+        log.warning("process %s is gone; jobs that it held and that are queued again: %d", incarnation, jobs)
     for one in reclaimed:
         if one.buried:
             log.error("job %s is buried: too many processes died holding it", one.id)

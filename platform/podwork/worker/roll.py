@@ -58,9 +58,11 @@ class Roll:
 
     def _next(self) -> None:
         while self._waiting:
-            old = self._waiting.popleft()
+            old = self._waiting[0]
             if old.status is None and not old.leaving:
-                self._old, self._new = old, self._birth()
+                self._new = self._birth()  # may fail; then it is this child's turn again later
                 self._new.counts = False
+                self._old = self._waiting.popleft()
                 log.info("child %d is to follow child %d", self._new.pid, old.pid)
                 return
+            self._waiting.popleft()

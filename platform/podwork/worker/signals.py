@@ -8,8 +8,10 @@ programs that jobs start.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -73,6 +75,31 @@ def blocked() -> Iterator[None]:
 def unblock() -> None:
     """Let all signals through (in a child that was forked inside `blocked`)."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def let_go_in_forks() -> None:
+    """Give every signal its usual meaning again in the processes that jobs fork from now on.
+
+    They would otherwise be deaf to TERM, and write what they get into the worker's pipe: a job that ends its
+    own `multiprocessing` process would end the worker's child. Around the fork the forking thread holds
+    signals back, so that none reaches the new process before its meaning.
+    """
+    before = threading.local()  # two threads may fork at once
+
+    def hold() -> None:
+        before.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    def go_on() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before.mask)
+
+    def let_go() -> None:
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals():
+            if signal.getsignal(number) is _nothing:
+                signal.signal(number, signal.SIG_DFL)
+        go_on()
+
+    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=let_go)
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:

@@ -48,6 +48,7 @@ HEARD: Final = (
 )
 TICK_SECONDS: Final = 0.5
 START_ATTEMPTS: Final = 3
+FORK_PAUSE_SECONDS: Final = 5.0
 
 log = logging.getLogger("podwork.worker")
 
@@ -65,6 +66,7 @@ class Supervisor:
         self._stopping = False
         self._ever_ready = False
         self._exit_code = 0
+        self._fork_not_before = 0.0
         self._selector: selectors.BaseSelector
         self._signals: SignalPipe
 
@@ -86,8 +88,7 @@ class Supervisor:
         return Health([child.health() for child in children], self._stopping, wanted and well)
 
     def _tick(self) -> None:
-        self._fill_up()
-        self._roll.advance()
+        self._give_births()
         self._selector.select(TICK_SECONDS)
         for number in self._signals.read():
             self._obey(number)
@@ -97,6 +98,16 @@ class Supervisor:
         self._keep_limits()
 
     # Births and deaths
+
+    def _give_births(self) -> None:
+        if time.monotonic() < self._fork_not_before:
+            return
+        try:
+            self._roll.advance()  # first: a successor may count now, in place of a child that died
+            self._fill_up()
+        except OSError as error:  # no process, descriptor or memory left; the children that live go on
+            log.error("no child can be started now: %s", error)
+            self._fork_not_before = time.monotonic() + FORK_PAUSE_SECONDS
 
     def _fill_up(self) -> None:
         if self._stopping or time.monotonic() < self._rebirth.not_before:
@@ -123,8 +134,7 @@ class Supervisor:
     def _bury_the_dead(self) -> None:
         for child in [child for child in self._children if child.reap()]:
             self._hear(child)  # its last words
-            if not child.channel.closed:
-                self._selector.unregister(child.channel)
+            self._stop_listening(child)
             child.channel.close()
             self._children.remove(child)
             if child.leaving:
@@ -167,12 +177,15 @@ class Supervisor:
     # What comes in
 
     def _hear(self, child: Offspring) -> None:
-        if child.channel.closed:
-            return
         child.channel.flush()
         for report in child.channel.receive():
             self._take(child, report)
         if child.channel.closed:
+            self._stop_listening(child)
+
+    def _stop_listening(self, child: Offspring) -> None:
+        # Always before the descriptor is closed: the next child's has the same number.
+        if child.channel in self._selector.get_map():
             self._selector.unregister(child.channel)
 
     def _take(self, child: Offspring, report: Report) -> None:
