@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from podwork.settings import RedisSettings, ShardSettings
 from podwork.store import Store
+from podwork_pods import unbroken
 from podwork_pods.engines import make_engine
 from podwork_pods.errors import PodUnavailable, ShardUnavailable
 from podwork_pods.masking import address_of
@@ -70,7 +71,9 @@ class PodConnections:
         def unavailable(why: str) -> ShardUnavailable:
             return ShardUnavailable(pod.id, address_of(pod.shard_url), why)
 
-        return make_engine(pod.shard_url, unavailable, self._shard, must_exist=must_exist)
+        engine = make_engine(pod.shard_url, unavailable, self._shard, must_exist=must_exist)
+        unbroken.watch(engine)
+        return engine
 
     def close(self) -> None:
         """Close what this process opened; the next use opens anew."""

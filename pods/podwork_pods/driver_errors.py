@@ -11,6 +11,9 @@ from sqlalchemy.exc import DBAPIError
 _DEADLOCK = 1213
 _LOCK_WAIT_TIMEOUT = 1205
 _NO_SUCH_TABLE = 1146
+_TABLE_EXISTS = 1050
+_INDEX_EXISTS = 1061
+_DUPLICATE_ROW = 1062
 
 
 def is_deadlock(error: Exception) -> bool:
@@ -26,6 +29,11 @@ def is_lock_timeout(error: Exception) -> bool:
 def is_missing_table(error: Exception) -> bool:
     """Whether the statement names a table that is not there."""
     return _code(error) == _NO_SUCH_TABLE or "no such table" in str(_original(error))
+
+
+def is_already_there(error: Exception) -> bool:
+    """Whether a table, an index or a row that should be made had been made by somebody else."""
+    return _code(error) in (_TABLE_EXISTS, _INDEX_EXISTS, _DUPLICATE_ROW, _DEADLOCK)
 
 
 def _code(error: Exception) -> object:

@@ -18,9 +18,11 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
 
 from podwork.errors import PodworkError
 from podwork.settings import ShardSettings
+from podwork_pods.driver_errors import is_already_there
 from podwork_pods.errors import MissingDriver
 from podwork_pods.masking import sweep
 
@@ -42,7 +44,9 @@ _SQLITE_UNAVAILABLE = (
 )
 
 _SERVER_STATUS_IN_TRANSACTION = 1
+_OPEN = "podwork_open"
 _RECYCLE_SECONDS = 1800
+_CREATE_TRIES = 10
 _ASK_AGAIN_SECONDS = (0.0005, 0.002)
 
 
@@ -72,6 +76,18 @@ def make_engine(
     return engine
 
 
+def create_tables(engine: Engine, create: Callable[[Connection], object]) -> None:
+    """Run `create`, which makes what is missing; again if another process made some of it meanwhile."""
+    for tries_left in reversed(range(_CREATE_TRIES)):
+        try:
+            with engine.begin() as connection:
+                create(connection)
+            break
+        except DBAPIError as error:
+            if not (tries_left and is_already_there(error)):
+                raise
+
+
 def reader(engine: Engine) -> Engine:
     """Return a view of the engine, on the same pool, for transactions that only read."""
     return engine.execution_options(**{READS_ONLY: True})
@@ -87,17 +103,39 @@ def _mysql_engine(url: URL, settings: ShardSettings) -> Engine:
         pool_reset_on_return=None,
         connect_args={
             "connect_timeout": max(1, round(settings.connect_timeout_seconds)),
+            # Without these a server that has gone silent keeps its threads for ever; connecting to it, too.
+            "read_timeout": settings.read_timeout_seconds,
+            "write_timeout": settings.read_timeout_seconds,
             "init_command": f"SET SESSION innodb_lock_wait_timeout={settings.lock_wait_seconds}",
         },
     )
 
-    # The pool's own reset would send ROLLBACK after every COMMIT: one round trip for nothing.
+    # The pool's own reset would send ROLLBACK after every COMMIT: one round trip for nothing. The driver's
+    # word is not enough to leave it out: it learns nothing from a SELECT, and a locking one leaves a lock.
+    @event.listens_for(engine, "begin")
+    def opened(connection: Connection) -> None:
+        connection.info[_OPEN] = True
+
+    @event.listens_for(engine, "commit")
+    @event.listens_for(engine, "rollback")
+    def ended(connection: Connection) -> None:
+        if not connection.invalidated:
+            connection.info[_OPEN] = False
+
     @event.listens_for(engine, "reset")
-    def roll_back_if_open(dbapi_connection: Any, _record: Any, _state: Any) -> None:
-        if dbapi_connection.server_status & _SERVER_STATUS_IN_TRANSACTION:
+    def roll_back_if_open(dbapi_connection: Any, record: Any, _state: Any) -> None:
+        is_open = record is not None and record.info.pop(_OPEN, False)  # None: detached
+        if is_open or in_transaction(dbapi_connection):
             dbapi_connection.rollback()
 
     return engine
+
+
+def in_transaction(dbapi_connection: Any) -> bool:
+    """Whether the driver knows of an open transaction; PyMySQL's as of the last answer that had no rows."""
+    if isinstance(dbapi_connection, sqlite3.Connection):
+        return dbapi_connection.in_transaction
+    return bool(dbapi_connection.server_status & _SERVER_STATUS_IN_TRANSACTION)
 
 
 def _sqlite_engine(url: URL, unavailable: Unavailable, settings: ShardSettings, must_exist: bool) -> Engine:

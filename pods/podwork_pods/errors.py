@@ -56,6 +56,14 @@ class UnknownShop(PodworkError):
         super().__init__(f"unknown shop {shop_id}", "assign it to a pod first; see: podctl shops list")
 
 
+class InvalidShop(PodworkError):
+    """Raised when something is taken for a shop's number that cannot be one."""
+
+    def __init__(self, shop_id: object) -> None:
+        self.shop_id = shop_id
+        super().__init__(f"{shop_id!r} is no shop", "shops are whole numbers from 0 to 2**63 - 1")
+
+
 class ShopElsewhere(PodworkError):
     """Raised when a job opens a shop that lives on another pod than the job's."""
 
@@ -80,6 +88,18 @@ class ShopMoving(ShopOnHold):
             self,
             f"shop {shop_id} is being moved: its fence is {state}",
             "nothing was written; try again in a moment",
+        )
+
+
+class TransactionBroken(PodworkError):
+    """Raised when a shop's transaction was ended, or would be, in the middle of its block."""
+
+    def __init__(self, shop_id: int, why: str) -> None:
+        self.shop_id = shop_id
+        self.why = why
+        super().__init__(
+            f"shop {shop_id}: the transaction is over before its block: {why}",
+            "inside the block write no DDL, no COMMIT and no autocommit; use session.commit()",
         )
 
 

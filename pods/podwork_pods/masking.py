@@ -11,13 +11,15 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 
-_USER_PART = re.compile(r"(?<=://)([^/@]*?):([^/]*)@")
+# The password ends at the last @ before the path; without one there, at the last @ of all, because SQLAlchemy
+# takes a password with a slash in it as it stands. Better too much is hidden than too little.
+_USER_PART = re.compile(r"(?<=://)([^/@:]*):([^/]*|.*)@")
 _QUERY_PASSWORD = re.compile(r"(?<=[?&])(password|passwd|auth)=[^&#]*", re.IGNORECASE)
 
 
 def mask_url(url: str) -> str:
     """Return the URL with its passwords, in the user part and in the query, replaced by `***`."""
-    return _QUERY_PASSWORD.sub(rf"\1={MASK}", _USER_PART.sub(rf"\1:{MASK}@", url))
+    return _USER_PART.sub(rf"\1:{MASK}@", _QUERY_PASSWORD.sub(rf"\1={MASK}", url))
 
 
 def sweep(text: str, *urls: str) -> str:

@@ -51,7 +51,7 @@ class PerProcess(Generic[T]):
     def after_fork(self) -> None:
         """Abandon the parent's value without closing it."""
         if self._value is not None:
-            _abandoned.append(self._value)
+            abandon(self._value)
         self._value = None
         self._lock = threading.Lock()
 
@@ -71,6 +71,11 @@ _abandoned: list[object] = []
 def forget_after_fork(holder: ForkAware) -> None:
     """Call `holder.after_fork()` in every child, for as long as the holder lives."""
     _forgetful.add(holder)
+
+
+def abandon(inherited: object) -> None:
+    """Keep what a parent opened from being closed by this process."""
+    _abandoned.append(inherited)
 
 
 def _in_child() -> None:

@@ -12,18 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from podwork.errors import ConfigurationError
+from podwork_pods.database_urls import flaw_of
 from podwork_pods.masking import mask_url
 
-SHARD_SCHEMES = ("sqlite", "mysql+pymysql", "mariadb+pymysql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
-_LABEL = re.compile(r"^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$")
+LARGEST_ID = 2**31 - 1
+LABELS_BYTES_LIMIT = 16_384
+"""Of names and values together: a record has to fit into a ZooKeeper node, many times over."""
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
 
 
 class PodState(StrEnum):
@@ -59,7 +62,7 @@ class Pod:
     version: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.id, bool) or not isinstance(self.id, int) or self.id < 1:
+        if isinstance(self.id, bool) or not isinstance(self.id, int) or not 1 <= self.id <= LARGEST_ID:
             raise ConfigurationError(f"pod id {self.id!r} is not a number from 1", "pods are numbered from 1")
         object.__setattr__(self, "state", self._state())
         self._check_shard_url()
@@ -72,8 +75,11 @@ class Pod:
             raise self._wrong(f"weight {self.weight!r}", "give a number from 0 to 1000000")
         object.__setattr__(self, "labels", dict(self.labels))
         for name, value in self.labels.items():
-            if not isinstance(value, str) or not _LABEL.match(name):
+            if not isinstance(value, str) or not _LABEL.fullmatch(name):
                 raise self._wrong(f"label {name!r}={value!r}", "names are a-z, 0-9, _ . -; values are text")
+        size_bytes = sum(len(part.encode()) for label in self.labels.items() for part in label)
+        if size_bytes > LABELS_BYTES_LIMIT:
+            raise self._wrong(f"labels of {size_bytes} bytes", f"keep to {LABELS_BYTES_LIMIT} bytes in all")
 
     def __repr__(self) -> str:
         return f"Pod({', '.join(f'{name}={value!r}' for name, value in self.masked().items())})"
@@ -123,29 +129,24 @@ class Pod:
             raise self._wrong(f"state {self.state!r}", f"give one of: {known}") from None
 
     def _check_shard_url(self) -> None:
-        try:
-            url = make_url(self.shard_url)
-        except (ArgumentError, ValueError, TypeError):
-            raise self._wrong(f"shard_url {_shown(self.shard_url)}", "give an SQLAlchemy URL") from None
-        if url.drivername not in SHARD_SCHEMES:
-            raise self._wrong(f"shard_url {url.drivername}://", f"give one of: {_schemes(SHARD_SCHEMES)}")
-        if not url.database or url.database == ":memory:":
-            raise self._wrong("shard_url names no database", "end it with the database's name or file")
+        flaw = flaw_of(self.shard_url)
+        if flaw is not None:
+            raise self._wrong(f"shard_url: {flaw.what}", flaw.remedy)
 
     def _check_redis_url(self) -> None:
         scheme, separator, rest = str(self.redis_url).partition("://")
-        if not separator or scheme not in REDIS_SCHEMES or not rest:
+        if not separator or scheme not in REDIS_SCHEMES or not rest or not _has_usable_port(self.redis_url):
             raise self._wrong(
-                f"redis_url {_shown(self.redis_url)}", f"give one of: {_schemes(REDIS_SCHEMES)}"
+                f"redis_url {mask_url(str(self.redis_url))!r}",
+                "give redis://host:port/number, rediss:// or unix://; write a / in a password as %2F",
             )
 
     def _wrong(self, what: str, remedy: str) -> ConfigurationError:
         return ConfigurationError(f"pod {self.id}: {what}", remedy)
 
 
-def _shown(url: object) -> str:
-    return repr(mask_url(str(url)))
-
-
-def _schemes(names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name}://" for name in names)
+def _has_usable_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:  # not a number; or an IPv6 address without its brackets
+        return False

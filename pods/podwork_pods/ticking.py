@@ -55,16 +55,15 @@ class Ticker:
                 return
             try:
                 self._act()
-            except PodworkError as error:
-                self._failed(str(error))
-            except Exception:
-                log.exception("%s: unexpected", self._thread.name)
+            except Exception as error:
+                self._failed(error)
             else:
                 if self._failing:
                     log.info("%s: works again", self._thread.name)
                 self._failing = False
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, error: Exception) -> None:
         if not self._failing:
-            log.warning("%s: %s", self._thread.name, why)
+            unexpected = None if isinstance(error, PodworkError) else error
+            log.warning("%s: %s", self._thread.name, error, exc_info=unexpected)
         self._failing = True

@@ -15,6 +15,7 @@ from podwork.settings import Settings
 from podwork_pods.cache import DirectoryCache
 from podwork_pods.connections import PodConnections
 from podwork_pods.directory import Directory
+from podwork_pods.engines import create_tables
 from podwork_pods.fence import ShardFence
 from podwork_pods.pod import Pod
 from podwork_pods.registry import PodRegistry, open_registry
@@ -90,8 +91,7 @@ class Topology:
         pod: Pod = self.registry.get(pod_id)
         engine = self.connections.shard_engine(pod, must_exist=False)
         try:
-            with engine.begin() as connection:
-                self.shard_fence(pod_id).create_schema(connection)
+            create_tables(engine, self.shard_fence(pod_id).create_schema)
         finally:
             engine.dispose()
 

@@ -2,14 +2,15 @@
 
 Owns: `shop_transaction`, `ShopTransactions`, `ShopSession`. Promises: the fence is checked by the first
 statement of every transaction that the session begins, also of one begun after a commit in the middle of the
-block; a stale epoch writes nothing. Inside a job the job's own epoch counts, so that a job which was
-overtaken by a move cannot write. Outside of a job the directory says where, and a stale memory of it costs
-one more try, before the block is entered. Leaves to others: repeating a job (the worker), moving a shop (the
-mover).
+block, and no statement runs outside of such a transaction (`unbroken`); a stale epoch writes nothing. Inside
+a job the job's own epoch counts, so that a job which was overtaken by a move cannot write. Outside of a job
+the directory says where, and a stale memory of it costs one more try, before the block is entered. Leaves to
+others: repeating a job (the worker), moving a shop (the mover).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -20,10 +21,11 @@ from podwork.context import JobContext, current_job
 from podwork.errors import StaleEpoch
 from podwork.interfaces import Route
 from podwork.points import reach
-from podwork_pods import current
+from podwork_pods import current, unbroken
 from podwork_pods.cache import DirectoryCache
-from podwork_pods.errors import ShardUnavailable, ShopElsewhere
+from podwork_pods.errors import ShardUnavailable, ShopElsewhere, TransactionBroken
 from podwork_pods.fence import FenceMissing, ShardFence
+from podwork_pods.per_process import abandon
 
 
 def shop_transaction(shop_id: int) -> AbstractContextManager[Session]:
@@ -32,7 +34,9 @@ def shop_transaction(shop_id: int) -> AbstractContextManager[Session]:
         with shop_transaction(330) as session:
             session.execute(text("UPDATE orders SET ..."))
 
-    On SQLite a second one must not be opened inside the block: it would wait for the first.
+    On SQLite a second one must not be opened inside the block: it would wait for the first. After the block
+    the session is closed for good. A deadlock, DDL, or COMMIT as text ends the transaction under it; then it
+    refuses every further statement until `rollback()`.
 
     Raises:
         StaleEpoch: the job's shop has moved on; the worker sends the job after it.
@@ -47,17 +51,25 @@ class ShopSession(Session):
     """A session that checks the shop's fence whenever it begins a transaction."""
 
     def __init__(self, engine: Engine, fence: ShardFence, shop_id: int, epoch: int) -> None:
-        super().__init__(engine, expire_on_commit=False)
+        # Closed for good: a statement after the block would hold the fence until somebody collects it.
+        super().__init__(engine, expire_on_commit=False, close_resets_only=False)
         self.fence = fence
         self.shop_id = shop_id
         self.epoch = epoch
         self.is_connected = False
+        self._owner = os.getpid()
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether a parent of this process opened it: what is said over its connection, the parent says."""
+        return self._owner != os.getpid()
 
 
 @event.listens_for(ShopSession, "after_begin")
 def _check_fence(session: ShopSession, transaction: SessionTransaction, connection: Connection) -> None:
     session.is_connected = True
     if not transaction.nested:
+        unbroken.enclose(connection, session.shop_id)
         session.fence.check(connection, session.shop_id, session.epoch)
         reach("shop_transaction.checked")
 
@@ -84,10 +96,15 @@ class ShopTransactions:
         session = self._begin_where_it_is(shop_id, current_job())
         try:
             yield session
+            if session.is_inherited:
+                raise TransactionBroken(shop_id, "it is the parent's of this process, which goes on with it")
             reach("shop_transaction.committing")
             session.commit()
         finally:
-            session.close()
+            if session.is_inherited:
+                abandon(session)
+            else:
+                session.close()
 
     def _begin_where_it_is(self, shop_id: int, job: JobContext | None) -> ShopSession:
         if job is not None and job.shop_id == shop_id:

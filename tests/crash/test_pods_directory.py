@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from podwork.interfaces import Route
+from podwork.settings import ShardSettings
 from podwork_pods.directory import Directory
-from podwork_pods.errors import DirectoryConflict
-from tests.support.pause import Point, start_pausing
-from tests.support.processes import Processes
+from podwork_pods.errors import DirectoryConflict, DirectoryUnavailable
+from tests.support.pause import Point, hold, start_pausing
+from tests.support.processes import Processes, clean_environment
 
 CONTEND = """
 import json, sys
@@ -26,6 +30,14 @@ for shop_id in range(1, 41):
     except DirectoryConflict:
         pass
 print(json.dumps(won))
+"""
+
+CREATE = """
+import sys
+from podwork_pods.directory import Directory
+print("ready", flush=True)
+sys.stdin.readline()
+Directory(sys.argv[1]).create_schema()
 """
 
 SWITCH = """
@@ -63,6 +75,41 @@ def test_of_two_processes_exactly_one_wins_each_shop(
     for to_pod, shops in zip((2, 3), won, strict=True):
         assert {directory.locate(shop_id) for shop_id in shops} <= {Route(to_pod, 2)}
     assert directory.last_change() == 80
+    directory.close()
+
+
+def test_many_processes_that_prepare_the_directory_at_once_all_succeed(
+    directory_url: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", CREATE, directory_url]
+    creators = [
+        subprocess.Popen(
+            command, env=clean_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    for creator in creators:
+        assert creator.stdout is not None
+        creator.stdout.readline()
+    for creator in creators:
+        creator.communicate("go\n", timeout=60)
+    assert [creator.returncode for creator in creators] == [0] * 6
+    directory = Directory(directory_url)
+    assert directory.assign(1, 1) == Route(1, 1)
+    directory.close()
+
+
+def test_a_change_that_waits_too_long_for_another_is_typed(directory: Directory, directory_url: str) -> None:
+    impatient = Directory(directory_url, ShardSettings(lock_wait_seconds=1))
+    with hold("directory.log_locked") as held:
+        holder = threading.Thread(target=directory.compare_and_set, args=(1, Route(1, 1), 2))
+        holder.start()
+        held.wait_reached()
+        with pytest.raises(DirectoryUnavailable, match="lock"):
+            impatient.assign(99, 1)
+        held.go_on()
+        holder.join()
+    impatient.close()
     directory.close()
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from podwork.errors import ConfigurationError
 from podwork.interfaces import Route
 from podwork.settings import Settings
+from podwork_pods.engines import create_tables
 from podwork_pods.errors import PodUnavailable, ShardUnavailable, UnknownPod
 from podwork_pods.pod import Pod, PodState
 from podwork_pods.topology import Topology
@@ -29,6 +32,43 @@ def test_opening_connects_nothing(tmp_path: Path) -> None:
 def test_a_registry_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"topology\.registry_url") as raised:
         Topology.open(settings(url, "sqlite:///d.db"))
+    assert "geheim" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "zookeeper://",
+        "zookeeper:///chroot",
+        "zookeeper://h:port/chroot",
+        "zookeeper://a:1,,b:1/chroot",
+        "zookeeper://app:geheim@h:2181/chroot",
+    ],
+)
+def test_servers_of_zookeeper_that_cannot_be_are_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="does not name servers") as raised:
+        Topology.open(settings(url, "sqlite:///d.db"))
+    assert "geheim" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql+pymysql://h",
+        "mysql+pymysql://app:geheim@h:port/db",
+        "mysql+pymysql://app:x/geheim@h:port/db",
+        "mysql://app:geheim@h/db",
+        "postgresql://app:geheim@h/db",
+        "foo://app:geheim@h/db",
+    ],
+)
+def test_a_directory_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"topology\.directory_url") as raised:
+        Topology.open(settings("sqlite:///r.db", url))
     assert "geheim" not in str(raised.value)
 
 
@@ -137,6 +177,28 @@ def test_the_engines_run_with_the_promised_settings(tmp_path: Path, mariadb_url:
         ]
     assert found == ["wal", 1, 2000, 1]
     embedded.close()
+
+
+def test_who_is_overtaken_while_making_tables_tries_again(tmp_path: Path, mariadb_url: str) -> None:
+    """Two operators add the first pod at the same time."""
+    topology = mariadb_topology(tmp_path, mariadb_url, [1])
+    tries: list[str] = []
+
+    def create(statement: str, connection: Connection) -> None:
+        tries.append(statement)
+        if len(tries) == 1:
+            connection.execute(text("CREATE TABLE made (id INTEGER PRIMARY KEY)"))
+            connection.execute(text(statement))
+
+    for statement in ("CREATE TABLE made (id INTEGER)", "INSERT INTO made VALUES (1), (1)"):
+        tries.clear()
+        create_tables(topology.connections.engine(1), partial(create, statement))
+        assert tries == [statement] * 2
+        with topology.connections.engine(1).begin() as connection:
+            connection.execute(text("DROP TABLE made"))
+    with pytest.raises(DBAPIError):
+        create_tables(topology.connections.engine(1), lambda connection: connection.execute(text("nonsense")))
+    topology.close()
 
 
 def test_a_missing_shard_file_is_not_made_by_reading(tmp_path: Path) -> None:

@@ -56,6 +56,18 @@ def test_presence_is_announced_again_after_the_session_was_lost(
     observer.close()
 
 
+def test_a_name_that_a_later_process_took_over_is_not_withdrawn(
+    registry: ZooKeeperRegistry, zookeeper_url: str
+) -> None:
+    """Two containers on one host name, each with its own pid 7."""
+    later = ZooKeeperRegistry(zookeeper_url)
+    earlier_presence = registry.announce(1, "host:7", {"revision": "r1"})
+    later.announce(1, "host:7", {"revision": "r2"})
+    earlier_presence.close()
+    assert [seen.details for seen in registry.workers(1)] == [{"revision": "r2"}]
+    later.close()
+
+
 def test_subscriptions_go_on_after_the_session_was_lost(
     registry: ZooKeeperRegistry, zookeeper_url: str
 ) -> None:

@@ -48,6 +48,15 @@ def test_a_pod_is_active_by_default() -> None:
         {"weight": True},
         {"labels": {"Zone": "a"}},
         {"labels": {"zone": 1}},
+        {"labels": {"zone\n": "a"}},
+        {"labels": {"zone": "a" * 20_000}},
+        {"labels": {f"zone{number}": "ü" * 200 for number in range(50)}},
+        {"id": 2**31},
+        {"shard_url": "mysql+pymysql://h:port/d"},
+        {"shard_url": "mysql://h/d"},
+        {"redis_url": "redis://h:port/0"},
+        {"redis_url": "redis://:a/b@h:1/0"},
+        {"redis_url": "redis://[::1/0"},
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(wrong: dict[str, Any]) -> None:
@@ -66,9 +75,14 @@ def test_an_error_about_a_url_shows_no_password() -> None:
     with pytest.raises(ConfigurationError) as raised:
         a_pod(shard_url="postgresql://app:s3cret@h/db")
     assert "s3cret" not in str(raised.value)
-    with pytest.raises(ConfigurationError) as raised:
-        a_pod(redis_url="rdis://:s3cret@h/0")
-    assert "s3cret" not in str(raised.value)
+    for redis_url in ("rdis://:s3cret@h/0", "redis://:s3cret/x@h:1/0", "redis://:s3cret@h:port/0"):
+        with pytest.raises(ConfigurationError) as raised:
+            a_pod(redis_url=redis_url)
+        assert "s3cret" not in str(raised.value)
+    for shard_url in ("mysql+pymysql://app:s3cret@h:port/d", "mysql+pymysql://app:x/s3cret@h:port/d"):
+        with pytest.raises(ConfigurationError) as raised:
+            a_pod(shard_url=shard_url)
+        assert "s3cret" not in str(raised.value)
 
 
 @given(
@@ -98,6 +112,17 @@ def test_fields_of_a_later_revision_are_ignored_and_damage_is_named() -> None:
         (REDIS, "redis://:***@cache1:6379/0", "redis://cache1:6379/0"),
         ("redis://h/0?password=x", "redis://h/0?password=***", "redis://h/0"),
         ("mysql://u:p@ss@h/d", "mysql://u:***@h/d", "mysql://h/d"),
+        ("mysql://u:p/w@h/d", "mysql://u:***@h/d", "mysql://h/d"),
+        ("mysql://u:p?w#@h/d", "mysql://u:***@h/d", "mysql://h/d"),
+        ("mysql://u:p%2Fw@[::1]:3306/d", "mysql://u:***@[::1]:3306/d", "mysql://[::1]:3306/d"),
+        ("mysql://u@[::1]:3306/d", "mysql://u@[::1]:3306/d", "mysql://[::1]:3306/d"),
+        (
+            "mysql://u:p@/d?unix_socket=/s",
+            "mysql://u:***@/d?unix_socket=/s",
+            "mysql://u:***@/d?unix_socket=/s",
+        ),
+        ("unix://:p@/run/r.sock?db=1", "unix://:***@/run/r.sock?db=1", "unix://:***@/run/r.sock?db=1"),
+        ("redis://h:6379/0?password=a@b", "redis://h:6379/0?password=***", "redis://h:6379/0"),
         ("sqlite:////var/x.db", "sqlite:////var/x.db", "sqlite:////var/x.db"),
         ("nonsense", "nonsense", "nonsense"),
     ],
@@ -111,3 +136,4 @@ def test_a_text_is_swept_of_every_form_of_a_password() -> None:
     url = "mysql://u:a%40b%20c@h/d"
     assert sweep("said a@b c, a%40b%20c and a%40b+c", url) == "said ***, *** and ***"
     assert sweep("nothing", "sqlite:///x") == "nothing"
+    assert sweep("said p/w", "mysql://u:p/w@h/d") == "said ***"

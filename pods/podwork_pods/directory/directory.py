@@ -14,13 +14,15 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from podwork.errors import ConfigurationError
 from podwork.interfaces import Clock, Route, SystemClock
 from podwork.settings import ShardSettings
+from podwork_pods.database_urls import flaw_of
 from podwork_pods.directory import allocation, assignment, changes, extents, schema, shops, switch
 from podwork_pods.directory.changes import Change
 from podwork_pods.directory.extents import FIRST_EPOCH, Extent
-from podwork_pods.driver_errors import is_deadlock, is_missing_table
-from podwork_pods.engines import make_engine, reader
+from podwork_pods.driver_errors import is_deadlock, is_lock_timeout, is_missing_table
+from podwork_pods.engines import create_tables, make_engine, reader
 from podwork_pods.errors import DirectoryUnavailable, UnknownShop
 from podwork_pods.masking import mask_url
 from podwork_pods.per_process import PerProcess
@@ -36,6 +38,9 @@ class Directory:
     """Shop -> pod and epoch. Safe to share between threads and to carry over a fork; connects at first use.
 
     Every method may raise `DirectoryUnavailable`.
+
+    Raises:
+        ConfigurationError: the URL is not one of a database that podwork knows.
     """
 
     def __init__(
@@ -46,6 +51,9 @@ class Directory:
         clock: Clock | None = None,
         extent_shops: int = EXTENT_SHOPS,
     ) -> None:
+        flaw = flaw_of(url)
+        if flaw is not None:
+            raise ConfigurationError(f"topology.directory_url: {flaw.what}", flaw.remedy)
         self._url = url
         self._settings = settings or ShardSettings()
         self._clock = clock or SystemClock()
@@ -61,8 +69,7 @@ class Directory:
         """Make the tables that are missing; an SQLite file too."""
         engine = make_engine(self._url, self._unavailable, self._settings, must_exist=False)
         try:
-            with engine.begin() as connection:
-                schema.create(connection)
+            create_tables(engine, schema.create)
         finally:
             engine.dispose()
 
@@ -71,7 +78,9 @@ class Directory:
 
         Raises:
             UnknownShop: no row and no extent knows it.
+            InvalidShop: it cannot be one.
         """
+        extents.check_number(shop_id)
         route = self._read(lambda connection: switch.locate(connection, shop_id))
         if route is None:
             raise UnknownShop(shop_id)
@@ -91,7 +100,10 @@ class Directory:
 
         Raises:
             DirectoryConflict: one is on another pod, or its number is reserved.
+            InvalidShop: one cannot be a shop.
         """
+        for shop_id in pod_of:
+            extents.check_number(shop_id)
         return self._write(lambda connection: assignment.assign(connection, pod_of, self._clock.now()))
 
     def add_extent(self, first_id: int, last_id: int, pod_id: int) -> Extent:
@@ -126,7 +138,9 @@ class Directory:
 
         Raises:
             DirectoryConflict: it is not there (any more).
+            InvalidShop: it cannot be a shop.
         """
+        extents.check_number(shop_id)
         return self._write(
             lambda connection: switch.compare_and_set(
                 connection, shop_id, expected, to_pod, self._clock.now()
@@ -145,7 +159,7 @@ class Directory:
         """Return the shop's changes in order; empty for a shop that only its extent knows."""
         return self._read(lambda connection: changes.of_shop(connection, shop_id))
 
-    def shops_of(self, pod_id: int, after: int = 0, limit: int = 1000) -> list[int]:
+    def shops_of(self, pod_id: int, after: int = -1, limit: int = 1000) -> list[int]:
         """Return up to `limit` numbers above `after` of the pod's shops, in ascending order."""
         return self._read(lambda connection: shops.page(connection, pod_id, after, limit))
 
@@ -180,6 +194,8 @@ class Directory:
     def _explained(self, error: DBAPIError) -> Exception:
         if is_missing_table(error):
             return self._unavailable("it has no tables: podctl local up makes them, or Topology.prepare()")
+        if is_lock_timeout(error):
+            return self._unavailable("another change has held its lock for too long")
         return error
 
     def _unavailable(self, why: str) -> DirectoryUnavailable:

@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
-from podwork.interfaces import Route
+from podwork.interfaces import LARGEST_SHOP_ID, Route
 from podwork_pods.directory import schema
-from podwork_pods.errors import ExtentConflict
+from podwork_pods.errors import ExtentConflict, InvalidShop
 
 FIRST_EPOCH = 1
 """The epoch of every shop from its assignment to its first cut-over."""
+
+
+"""What a column of the tables holds, and a job's id spells."""
 
 
 class Extent(NamedTuple):
@@ -36,6 +39,16 @@ class Covering(NamedTuple):
     def route(self) -> Route:
         """Where the shop is by its extent."""
         return Route(self.extent.pod_id, FIRST_EPOCH)
+
+
+def check_number(shop_id: object) -> None:
+    """Refuse what cannot be a shop. The database would take some of it for another: MariaDB "5x" for 5.
+
+    Raises:
+        InvalidShop: it is not an int from 0 to `LARGEST_SHOP_ID`.
+    """
+    if type(shop_id) is not int or not 0 <= shop_id <= LARGEST_SHOP_ID:
+        raise InvalidShop(shop_id)
 
 
 def covering(connection: Connection, shop_id: int) -> Covering | None:
@@ -63,8 +76,8 @@ def add(connection: Connection, extent: Extent) -> None:
         ExtentConflict: it is empty, overlaps another one, or covers an assigned shop.
     """
     first_id, last_id, pod_id = extent
-    if not 1 <= first_id <= last_id:
-        raise ExtentConflict(first_id, last_id, "a range goes upwards from 1")
+    if not 1 <= first_id <= last_id <= LARGEST_SHOP_ID:
+        raise ExtentConflict(first_id, last_id, "a range goes upwards from 1, to 2**63 - 1 at most")
     extents, shops = schema.extents, schema.shops
     overlaps = select(extents.c.first_id).where(extents.c.first_id <= last_id, extents.c.last_id >= first_id)
     if connection.execute(overlaps.limit(1)).first() is not None:
@@ -91,5 +104,5 @@ def keep_above(connection: Connection, shop_id: int) -> None:
     connection.execute(
         update(counters)
         .where(counters.c.name == schema.NEXT_SHOP, counters.c.value <= shop_id)
-        .values(value=shop_id + 1)
+        .values(value=min(shop_id + 1, LARGEST_SHOP_ID))
     )

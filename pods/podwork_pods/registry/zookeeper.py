@@ -10,6 +10,7 @@ their troubles (`session`).
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from kazoo.protocol.states import WatchedEvent, ZnodeStat
 
 from podwork.errors import ConfigurationError, PodworkError
 from podwork_pods.errors import RegistryConflict, UnknownPod
+from podwork_pods.masking import mask_url
 from podwork_pods.per_process import PerProcess
 from podwork_pods.pod import Pod, PodState
 from podwork_pods.registry.protocol import OnChange, Pods, Subscription, WorkerPresence, change_state
@@ -29,6 +31,7 @@ from podwork_pods.ticking import Ticker
 
 SESSION_SECONDS = 10.0
 _WATCH_MEND_SECONDS = 5.0
+_SERVER = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
 
 
 class ZooKeeperRegistry:
@@ -36,10 +39,13 @@ class ZooKeeperRegistry:
 
     def __init__(self, url: str, *, session_seconds: float = SESSION_SECONDS) -> None:
         hosts, _, chroot = url.removeprefix("zookeeper://").partition("/")
-        if not hosts:
-            raise ConfigurationError(f"{url!r} names no server", "give zookeeper://host:port/chroot")
+        if not all(_SERVER.fullmatch(server) for server in hosts.split(",")):
+            raise ConfigurationError(
+                f"{mask_url(url)!r} does not name servers",
+                "give zookeeper://host:port,host:port/chroot, without user and password",
+            )
         self._hosts = hosts
-        self._root = f"/{chroot.strip('/')}" if chroot.strip("/") else ""
+        self._root = "".join(f"/{part}" for part in chroot.split("/") if part)
         self._session_seconds = session_seconds
         self._own = PerProcess(self._connect)
 
@@ -179,7 +185,7 @@ class ZooKeeperPresence:
             if self._closed:
                 return
             stat = self._session.call(client.exists_async, self._path)
-            if stat is not None and stat.ephemeralOwner == client.client_id[0]:
+            if self._is_ours(stat):
                 return
             if stat is not None:
                 with suppress(NoNodeError):
@@ -198,7 +204,15 @@ class ZooKeeperPresence:
             self._closed = True
             # Not reached: the node goes with the session.
             with suppress(PodworkError, NoNodeError):
-                self._session.call(self._session.client.delete_async, self._path)
+                stat = self._session.call(self._session.client.exists_async, self._path)
+                if self._is_ours(stat):  # another process may have taken the name over meanwhile
+                    self._session.call(self._session.client.delete_async, self._path)
+
+    def _is_ours(self, stat: ZnodeStat | None) -> bool:
+        client = self._session.client
+        return (
+            stat is not None and client.client_id is not None and stat.ephemeralOwner == client.client_id[0]
+        )
 
 
 class _PodsWatch:
