@@ -6,21 +6,31 @@ PINS := $(wildcard ops/deploy/constraints-*.txt)
 INSTALL := ops/deploy/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench clean FORCE
+.PHONY: help install demo test test-long mutants check bench clean FORCE
 .NOTPARALLEL:
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "PYTHON=python3.12 chooses the interpreter of .venv (3.11 or newer)."
+	@echo 'For example: make demo DEMO="--limit 5000 --keep"'
 
 install: $(VENV)/.installed-dev ## Make .venv with everything for development.
 
-demo: $(VENV)/.installed-demo ## Run the main job on real data: three pods, nothing to install.
+demo: $(VENV)/.installed-demo ## Run the main job on real data: three pods, nothing to install (DEMO= for options).
 	$(BIN)/podctl demo $(DEMO)
 
 test: $(VENV)/.installed-dev ## Install the servers the tests need, and run all tests (PYTEST= for arguments).
 	ops/deploy/install-servers.sh
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+test-long: $(VENV)/.installed-dev ## Run the long fault and fuzz tests (minutes to an hour).
+	ops/deploy/install-servers.sh
+	PODWORK_FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m slow tests
+	PODWORK_FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/integration/test_engine_fuzz.py
+
+mutants: $(VENV)/.installed-dev ## Take out each guard in turn and see a test fail (MUTANTS= for names).
+	ops/deploy/install-servers.sh
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions.
 	$(BIN)/ruff check .
@@ -28,7 +38,7 @@ check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.installed-dev ## Run the benchmarks.
+bench: $(VENV)/.installed-dev ## Run the benchmarks (BENCH= for arguments).
 	ops/deploy/install-servers.sh
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 

@@ -1,7 +1,8 @@
 """Secrets swept out of text that people or log collectors will read.
 
 Promises: the password of any URL, and any `password=`, `token=` or `secret=`, becomes `***`. It is a net
-for what slips through, not a licence to log secrets.
+for what slips through, not a licence to log secrets. Leaves to `podwork_pods.masking`: where in a URL its
+password stands.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_URL = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+from podwork_pods.masking import MASK, mask_url
+
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"]+", re.IGNORECASE)
 _PAIR = re.compile(
     r"(?P<before>\b\w*(?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*)[\"']?[^\s,;&\"']+[\"']?",
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|api_?key|authorization", re.IGNORECASE)
-MASK = "***"
 
 
 def mask(text: str) -> str:
     """Return the text without passwords."""
-    return _PAIR.sub(rf"\g<before>{MASK}", _URL.sub(rf"\g<before>{MASK}", text))
+    return _PAIR.sub(rf"\g<before>{MASK}", _URL.sub(lambda url: mask_url(url[0]), text))
 
 
 def is_secret_name(name: str) -> bool:
@@ -30,12 +32,12 @@ def is_secret_name(name: str) -> bool:
 
 def mask_value(name: str, value: Any) -> Any:
     """Return the value of a field of this name without secrets, however deep they lie in it."""
-    if value is None:
-        return None
     if is_secret_name(name):
-        return MASK
-    if isinstance(value, bool | int | float):
+        return None if value is None else MASK
+    if value is None or isinstance(value, bool | int | float):
         return value
+    if name.endswith("_url"):  # a password with a blank or a quote in it too
+        return mask_url(str(value))
     if isinstance(value, dict):
         return {key: mask_value(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):

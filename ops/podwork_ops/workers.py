@@ -8,11 +8,11 @@ each child opens its own and announces itself. Leaves to others: children and si
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from podwork import App
+from podwork.identity import new_incarnation
 from podwork.settings import Settings
 from podwork.worker import Connections, Supervisor, WorkerSpec
 from podwork_ops.application import load_app
@@ -108,7 +108,7 @@ def connect_child(settings: Settings, app: App, pod_id: int) -> Connections:
     platform = Platform(settings, Topology.open(settings))
     platform.bind(app)
     topology = platform.topology
-    presence = platform.registry.announce(pod_id, f"{socket.gethostname()}:{os.getpid()}", _details(settings))
+    presence = platform.registry.announce(pod_id, new_incarnation(), _details(settings))
 
     def close() -> None:
         presence.close()

@@ -19,3 +19,9 @@ class Reindex(Job):
 
     def run(self, full: bool = False) -> None:
         """Do nothing."""
+
+
+@app.job()
+def say(words: str) -> None:
+    """Print, as a first job does."""
+    print(words)  # noqa: T201 - on purpose

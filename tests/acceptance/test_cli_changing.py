@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from tests.acceptance.conftest import Podctl
 
 REINDEX = "tests.acceptance.shop_for_cli.Reindex"
 COLLECT = "tests.acceptance.shop_for_cli.collect"
+SAY = "tests.acceptance.shop_for_cli.say"
 
 
 def state(podctl: Podctl, pod_id: int) -> str:
@@ -24,6 +26,14 @@ def test_draining_and_activating_say_when_nothing_changed(podctl: Podctl) -> Non
     assert podctl.json("shops", "assign", "902")["shops"][0]["pod_id"] == 1
     assert podctl.json("pods", "activate", "2")["changed"] is True
     assert state(podctl, 2) == "active"
+
+
+def test_what_a_job_prints_reaches_a_log_file(podctl: Podctl) -> None:
+    worker = podctl.start("workers", "--pod", "1", environment={"PYTHONUNBUFFERED": ""})
+    assert podctl("jobs", "enqueue", SAY, "--pod", "1", "--arg", "words=hello").code == 0
+    worker.wait_for_output("hello\n")
+    worker.signal(signal.SIGTERM)
+    assert worker.wait().stdout == "hello\n"
 
 
 def test_a_pod_is_added_changed_and_removed(podctl: Podctl, valkey_url: str, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import shlex
 import signal
 import socket
 import subprocess
@@ -17,7 +19,7 @@ from podwork_ops.local.stack import LocalStack
 from podwork_pods import Pod
 from podwork_pods.registry import open_registry
 from tests.acceptance.conftest import APP, Podctl
-from tests.support.processes import PODCTL, REPOSITORY, clean_environment
+from tests.support.processes import PODCTL, REPOSITORY, Processes, clean_environment
 from tests.support.wait import until
 
 REINDEX = "tests.acceptance.shop_for_cli.Reindex"
@@ -48,6 +50,12 @@ COLLECT = "tests.acceptance.shop_for_cli.collect"
         (6, "shops locate 777777", "unknown shop 777777"),
         (6, "shops assign 777777 --pod 7", "unknown pod 7"),
         (6, "shops list --pod 7", "unknown pod 7"),
+        (2, "shops locate abc", "'abc' is no shop"),
+        (2, f"shops locate {2**63}", "is no shop"),
+        (2, f"shops assign {2**63}", "is no shop"),
+        (2, f"shops list --after {2**63}", "is no shop"),
+        (2, f"jobs enqueue {COLLECT} --shop {2**63} --arg basket_id=1", "is no shop"),
+        (2, f"pods get {2**63}", "is no pod"),
         (2, "jobs get nonsense", "ids look like"),
         (6, "jobs get 01937d1f2ab4f06c1d9e2-330", "pod 1, pod 2"),
         (2, f"jobs enqueue {REINDEX}", "--every-pod"),
@@ -68,7 +76,7 @@ COLLECT = "tests.acceptance.shop_for_cli.collect"
         (2, "pods add --id 3 --shard-url sqlite:///x.db --redis-url http://localhost", "redis://"),
         (2, "local up --pods 0", "0"),
         (2, "demo --limit none", "none"),
-        (2, "completion tcsh", "bash"),
+        (2, "completion tcsh", "'SHELL': 'tcsh' is not one of 'bash'"),
         (2, "config view --config missing.toml", "missing.toml"),
         (2, "pods list -o yaml", "json"),
     ],
@@ -92,6 +100,7 @@ def test_a_wrong_settings_file_is_one_line(podctl: Podctl, tmp_path: Path, text:
     file = tmp_path / "wrong.toml"
     file.write_text(text)
     assert says in podctl.refused(2, "pods", "list", "--config", str(file))
+    assert says in podctl.refused(2, "config", "validate", "--config", str(file))
 
 
 def test_a_wrong_variable_is_one_line(podctl: Podctl) -> None:
@@ -137,6 +146,36 @@ def test_servers_that_do_not_answer_are_one_line(podctl: Podctl, tmp_path: Path)
     assert "registry" in podctl.refused(7, "pods", "list", environment=nowhere)
 
 
+def test_who_forgot_the_settings_is_told_where_they_are(podctl: Podctl, processes: Processes) -> None:
+    nothing = {"PODWORK_CONFIG": ""}
+    enqueue = f"jobs enqueue {REINDEX} --pod 1"
+    for line in ("pods list", "queues list", "shops locate 1", enqueue, "workers --pod 1"):
+        said = podctl.refused(7, *line.split(), environment=nothing)
+        assert "no settings file was found" in said
+        assert "podctl local up" in said
+    checks = podctl("doctor", "-o", "json", environment=nothing).stdout
+    assert "podctl local up" in json.loads(checks)["checks"][0]["remedy"]
+
+    (processes.cwd / ".podwork").mkdir()
+    (processes.cwd / ".podwork" / "podwork.toml").touch()
+    said = podctl.refused(7, "pods", "list", environment=nothing)
+    assert said.endswith(" - export PODWORK_CONFIG=.podwork/podwork.toml")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&-"])
+def test_a_closed_stream_is_no_error(podctl: Podctl, closed: str) -> None:
+    command = f"{shlex.join([sys.executable, *PODCTL])} config view {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**clean_environment(), **podctl.environment},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.fixture(scope="module")
 def half_dead_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The settings of a stack of one pod that lives, and another whose Redis and shard do not answer."""
@@ -156,6 +195,9 @@ def test_a_pod_that_does_not_answer_hides_no_other(podctl: Podctl, half_dead_sta
         assert done.code == 7
         assert "Redis at 127.0.0.1:1" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("podctl: pod 2: ")
+        table = podctl(noun, "list", "--pod", "2", environment=environment)
+        assert table.stderr == done.stderr, "nothing is said about pods that were not seen"
     done = podctl("queues", "list", environment=environment)
     assert done.stdout.splitlines()[-1].split()[0] == "1"
     assert "Redis at 127.0.0.1:1" in podctl.refused(7, "workers", "--pod", "2", environment=environment)

@@ -31,6 +31,12 @@ def test_a_shop_is_located_once_it_is_assigned(podctl: Podctl) -> None:
     assert podctl.table("shops", "locate", "401")[1].split() == ["401", "2", "1"]
 
 
+def test_shop_0_is_listed_too(podctl: Podctl) -> None:
+    podctl.json("shops", "assign", "0", "--pod", "1")
+    assert podctl.json("shops", "list", "--limit", "1")["shops"] == [{"shop_id": 0, "pod_id": 1}]
+    assert podctl.json("shops", "list", "--after", "0", "--limit", "1")["shops"][0]["shop_id"] > 0
+
+
 def test_shops_are_listed_a_page_at_a_time_in_their_order(podctl: Podctl) -> None:
     podctl.json("shops", "assign", "501", "503", "--pod", "1")
     podctl.json("shops", "assign", "502", "--pod", "2")

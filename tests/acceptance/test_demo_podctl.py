@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import tempfile
@@ -52,11 +53,13 @@ def test_every_check_holds_although_a_worker_is_killed(
 
 
 def test_kept_it_can_be_looked_at_and_taken_down(processes: Processes, temporary: Path) -> None:
-    directory = temporary / "kept"
+    directory = temporary / "kept here"
     done = start(processes, temporary, "--limit", "500", "--pods", "2", "--keep", "--dir", str(directory))
     ended = done.wait(120)
     assert ended.code == 0, ended
-    assert ended.stdout.count(f"podctl local down --purge --dir {directory}") == 1
+    typed = [shlex.split(line) for line in ended.stdout.splitlines() if line.startswith("    ")]
+    assert ["podctl", "local", "down", "--purge", "--dir", str(directory)] in typed
+    assert ["export", f"PODWORK_CONFIG={directory}/podwork.toml"] in typed
     try:
         queues = processes.run_podctl("queues", "list", "-o", "json", "--config", f"{directory}/podwork.toml")
         assert queues.code == 0, queues
@@ -65,6 +68,7 @@ def test_kept_it_can_be_looked_at_and_taken_down(processes: Processes, temporary
         again = start(processes, temporary, "--keep", "--dir", str(directory)).wait(60)
         assert (again.code, again.stdout) == (3, "")
         assert f"{directory} is not empty - choose another folder, or take its stack down: " in again.stderr
+        assert f"--dir '{directory}'" in again.stderr
     finally:
         LocalStack.down(directory, purge=True)
     assert nothing_left(temporary)

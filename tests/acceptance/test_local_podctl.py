@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def note(shop_id: int, file: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "stack"
+    path = tmp_path / "my stack"
     yield path
     LocalStack.down(path, purge=True)
 
@@ -44,6 +45,8 @@ def test_up_status_and_down_with_purge(processes: Processes, folder: Path) -> No
     up = processes.run_podctl("local", "up", "--pods", "2", "--dir", str(folder), "-o", "json")
     assert up.code == 0, up.stderr
     document = json.loads(up.stdout)
+    again = processes.run_podctl("local", "up", "--dir", str(folder))
+    assert shlex.split(again.stderr.splitlines()[-1])[-1] == f"PODWORK_CONFIG={document['config']}"
     assert [server["health"] for server in document["servers"]] == ["up", "up"]
 
     status = processes.run_podctl("local", "status", "--dir", str(folder), "-o", "json")

@@ -91,7 +91,7 @@ def test_verbose_lists_the_checks(worker: Worker) -> None:
     assert body.splitlines() == [
         "[+] children: 1 of 1 children beat within 10 s",
         "[+] not stopping: serving",
-        "[+] claims: 1 of 1 children claim from Redis",
+        "[+] claims: 1 of 1 children can claim from Redis",
         "ok",
     ]
 
@@ -101,7 +101,7 @@ def test_redis_being_away_makes_a_worker_unready_and_leaves_it_alive(worker: Wor
     assert worker.get("/livez")[0] == 200
     status, _, body = worker.get("/readyz")
     assert status == 503
-    assert "[-] claims: 0 of 1 children claim from Redis" in body
+    assert "[-] claims: 0 of 1 children can claim from Redis" in body
 
 
 def test_one_working_child_is_enough(worker: Worker) -> None:
@@ -128,6 +128,11 @@ def test_a_stopping_worker_is_alive_but_not_ready(worker: Worker) -> None:
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/healthz", "/%2e%2e/etc/passwd"])
 def test_there_is_nothing_else(worker: Worker, path: str) -> None:
     assert worker.get(path)[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/nothing"])
+def test_head_is_get_without_the_body(worker: Worker, path: str) -> None:
+    assert worker.get(path, "HEAD") == (*worker.get(path)[:2], "")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

@@ -6,12 +6,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
 from podwork.settings import LogSettings
 from podwork_ops import logging as podwork_logging
-from podwork_ops.masking import mask
+from podwork_ops.masking import mask, mask_value
 
 SECRET = "hunter2"
 
@@ -22,6 +23,10 @@ SECRET = "hunter2"
         f"mysql+pymysql://app:{SECRET}@db4:3306/shop",
         f"redis://:{SECRET}@redis4:6379/0",
         f"rediss://default:{SECRET}@10.0.0.1/0 does not answer",
+        f"mysql+pymysql://app:p/{SECRET}@db4/shop does not answer",
+        f"lost mysql+pymysql://app:p@{SECRET}@db4/shop",
+        f"redis://redis4:6379/0?auth={SECRET}",
+        f"'redis://app:{SECRET}@r/0', \"redis://r2/0\"",
         f"password={SECRET}",
         f'{{"api_key": "{SECRET}"}}',
         f"DB_PASSWORD: '{SECRET}'",
@@ -34,10 +39,22 @@ def test_passwords_are_masked(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["redis://localhost:6379/0", "sqlite:///pod-1.db", "12:30:45", "a@b.example"]
+    "text",
+    [
+        "redis://localhost:6379/0",
+        "sqlite:///pod-1.db",
+        "12:30:45",
+        "a@b.example",
+        "redis://h:1/0 of a@b.example",
+    ],
 )
 def test_what_holds_no_password_stays(text: str) -> None:
     assert mask(text) == text
+
+
+@pytest.mark.parametrize("url", [f"mysql://app:it's {SECRET}@db/shop", f'redis://:"{SECRET}@r/0'])
+def test_a_setting_that_is_a_url_is_masked_as_a_whole(url: str) -> None:
+    assert SECRET not in str(mask_value("directory_url", url))
 
 
 @pytest.fixture
@@ -50,7 +67,9 @@ def stream() -> Iterator[io.StringIO]:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_logs_hold_no_secret_in_message_fields_or_traceback(stream: io.StringIO, form: str) -> None:
+def test_logs_hold_no_secret_in_message_fields_or_traceback(
+    stream: io.StringIO, form: Literal["text", "json"]
+) -> None:
     podwork_logging.configure(LogSettings(format=form), stream)
     try:
         raise RuntimeError(f"cannot reach mysql://app:{SECRET}@db/shop")

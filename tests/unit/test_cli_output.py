@@ -9,6 +9,14 @@ import pytest
 
 from podwork_ops.cli.output import Column, Output, age, count
 
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 COLUMNS = [Column("POD", "pod_id", right=True), Column("STATE", "state"), Column("OLDEST", "oldest", age)]
 
 
@@ -23,6 +31,25 @@ def test_a_table_in_a_pipe_has_no_colour_and_cuts_nothing() -> None:
     assert "\x1b" not in text
     assert "x" * 300 in text
     assert text.splitlines()[0].startswith("POD")
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_on_a_narrow_terminal_only_wide_columns_are_folded(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    columns = [Column("SETTING", "setting"), Column("VALUE", "value", wide=True), Column("FROM", "origin")]
+    name, value = "topology.directory_refresh_seconds", "v" * 70
+    row = {"setting": name, "value": value, "origin": "default"}
+    stream = Terminal()
+    Output("table", stream, stream).rows("settings", [row], columns)
+    text = stream.getvalue()
+    assert f"\n{name}  v" in text
+    assert "default\n" in text
+    assert text.count("v") - name.count("v") == len(value)
+    assert width < len(name) or max(map(len, text.splitlines()[1:])) <= width  # the header is bold
 
 
 def test_json_is_one_document_with_the_noun_as_its_key() -> None:

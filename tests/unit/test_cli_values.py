@@ -7,7 +7,8 @@ from typing import Any
 import click
 import pytest
 
-from podwork_ops.cli.values import Argument, Duration, JsonObject, Label, QueueList
+from podwork.interfaces import LARGEST_SHOP_ID
+from podwork_ops.cli.values import Argument, Duration, JsonObject, Label, Number, QueueList
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,14 @@ def test_one_argument_is_json_where_it_can_be_read_so(text: str, pair: tuple[str
 def test_a_pair_needs_a_name_and_an_equals_sign(text: str) -> None:
     with pytest.raises(click.BadParameter, match="name=value"):
         Label().convert(text, None, None)
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), (7, 7), (str(LARGEST_SHOP_ID), 2**63 - 1)])
+def test_numbers_are_read_up_to_what_a_column_holds(text: Any, number: int) -> None:
+    assert Number("shop", least=0).convert(text, None, None) == number
+
+
+@pytest.mark.parametrize("text", ["", "abc", "-1", "1.5", str(LARGEST_SHOP_ID + 1), "9" * 5000])
+def test_what_is_no_number_of_a_shop_is_refused_with_the_limits(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"no shop - .* from 0 to"):
+        Number("shop", least=0).convert(text, None, None)

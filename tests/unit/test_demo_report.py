@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from podwork_ops.demo.placement import spread
 from podwork_ops.demo.progress import Steps
 from podwork_ops.demo.report import SHOWN_FINDINGS, DemoReport, Kill, PodRow
+from tests.support.wait import until
 
 GOOD = DemoReport(
     baskets=3000,
@@ -89,6 +91,48 @@ def test_without_a_terminal_a_step_is_one_plain_line() -> None:
     assert stream.getvalue().startswith("load lines: 1,234 lines, 0.")
     assert stream.getvalue().endswith(" s\nkilled\n")
     assert steps.seconds.keys() == {"load lines"}
+
+
+def test_one_is_not_many() -> None:
+    stream = io.StringIO()
+    with Steps(stream).step("start the stack", 1, "pods"):
+        pass
+    assert stream.getvalue().startswith("start the stack: 1 pod, ")
+
+
+def test_on_80_columns_every_bar_has_its_line_and_all_are_equally_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    bars = set()
+    for name, total, unit in [("start the stack", 2, "pods"), ("load lines", 1_469_307, "lines")]:
+        drawn = bar_until_drawn(name, total, unit)
+        assert max(map(len, re.split("[\r\n]+", drawn))) <= 80
+        bars.add(max(map(len, re.findall("━+", drawn))))
+    assert len(bars) == 1
+    assert min(bars) >= 10
+
+
+def test_the_verdict_fits_80_columns() -> None:
+    assert max(map(len, shown(GOOD).splitlines())) <= 78
+
+
+def bar_until_drawn(name: str, total: int, unit: str) -> str:
+    """Return what a step wrote that got within one of its end, was seen there, and ended."""
+    stream = Terminal()
+    with Steps(stream).step(name, total, unit) as step:
+        step.reach(total - 1)
+        amount = f"{total - 1:,} of {total:,}"
+        until(lambda: amount in stream.getvalue(), message=f"{amount} is drawn on one line")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def shown(report: DemoReport) -> str:

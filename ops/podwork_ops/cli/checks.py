@@ -16,10 +16,11 @@ from podwork.errors import PodworkError
 from podwork.settings import LoadedSettings
 from podwork_ops.application import load_app
 from podwork_ops.cli.config import unknown_variables
-from podwork_ops.cli.failures import describe
+from podwork_ops.cli.failures import describe, where_settings_are
 from podwork_ops.cli.finding import Finding, Verdict
 from podwork_ops.cli.output import plural
 from podwork_ops.cli.redis_checks import redis_findings
+from podwork_ops.cli.session import without_settings
 from podwork_ops.cli.shard_checks import shard_findings
 from podwork_ops.composition import Platform, open_platform
 from podwork_ops.demo.installed import find_transactions, require_pyarrow
@@ -90,7 +91,11 @@ def _checked(name: str, look: Callable[[], Findings]) -> list[Check]:
 def _settings(loaded: LoadedSettings) -> Findings:
     chosen = sum(origin != "default" for origin in loaded.origins.values())
     where = loaded.file or "no settings file"
-    yield Finding(Verdict.OK, f"{where}; {chosen} of {len(loaded.origins)} set, the others are defaults")
+    found = f"{where}; {chosen} of {len(loaded.origins)} set, the others are defaults"
+    if without_settings(loaded):
+        yield Finding(Verdict.WARN, found, where_settings_are())
+    else:
+        yield Finding(Verdict.OK, found)
     for name, hint in unknown_variables(os.environ).items():
         yield Finding(Verdict.WARN, f"{name} is no setting", hint or "unset it, or see: podctl config view")
 

@@ -19,10 +19,13 @@ from podwork_ops.cli.session import output
         "podctl completion fish | source       # in ~/.config/fish/config.fish",
     ],
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @output
 def completion(out: Output, shell: str) -> None:
-    """Print the shell's completion script."""
+    """Print the shell's completion script.
+
+    SHELL is bash, zsh or fish.
+    """
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(cli, {}, NAME, COMPLETE).source()

@@ -16,10 +16,17 @@ from podwork.settings import ENVIRONMENT_PREFIX, LoadedSettings, table
 from podwork_ops.cli.commands import Group
 from podwork_ops.cli.output import Column
 from podwork_ops.cli.session import Session, session
+from podwork_ops.composition import open_platform
 from podwork_ops.masking import mask_value
 
 # Variables with our prefix that are not settings.
 OTHER_VARIABLES = frozenset({"PODWORK_CONFIG"})
+
+COLUMNS = [
+    Column("SETTING", "setting"),
+    Column("VALUE", "value", wide=True),
+    Column("FROM", "origin", wide=True),
+]
 
 config = Group("config", help="Show and check the settings.")
 
@@ -31,8 +38,7 @@ config = Group("config", help="Show and check the settings.")
 def view(session: Session) -> None:
     """Show every setting, its value and where the value came from."""
     loaded = session.load()
-    columns = [Column("SETTING", "setting"), Column("VALUE", "value"), Column("FROM", "origin")]
-    session.out.rows("settings", setting_rows(loaded), columns)
+    session.out.rows("settings", setting_rows(loaded), COLUMNS)
 
 
 @config.command(examples=["podctl config validate", "podctl config validate --config pods.toml"])
@@ -44,6 +50,8 @@ def validate(session: Session) -> None:
     if strangers:
         names = ", ".join(f"{name} ({hint})" if hint else name for name, hint in strangers.items())
         raise ConfigurationError(f"no such setting: {names}", "unset it, or see: podctl config view")
+    with open_platform(loaded.settings):
+        pass  # it connects to nothing, but a URL that cannot be used is refused here
     file = str(loaded.file) if loaded.file else None
     if session.out.json:
         session.out.document({"valid": True, "file": file, "settings": len(loaded.origins)})

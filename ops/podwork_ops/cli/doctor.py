@@ -16,8 +16,8 @@ from podwork_ops.errors import ChecksFailed
 COLUMNS = [
     Column("CHECK", "check"),
     Column("VERDICT", "verdict"),
-    Column("FOUND", "found"),
-    Column("WHAT TO DO", "remedy"),
+    Column("FOUND", "found", wide=True),
+    Column("WHAT TO DO", "remedy", wide=True),
 ]
 
 

@@ -7,16 +7,24 @@ it through. Promises: one line, with a remedy, and no password in it.
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from sqlalchemy import exc
 
 from podwork.errors import PodworkError
 from podwork_ops.errors import ExitCode, exit_code
 from podwork_ops.masking import mask
+from podwork_pods.errors import DirectoryUnavailable, RegistryUnavailable
+
+STACK_SETTINGS = Path(".podwork/podwork.toml")
+"""What `podctl local up` writes."""
 
 
-def describe(error: Exception) -> tuple[str, int]:
+def describe(error: Exception, *, without_settings: bool = False) -> tuple[str, int]:
     """Return the line to print and the code to leave with."""
+    if without_settings and isinstance(error, RegistryUnavailable | DirectoryUnavailable):
+        what = mask(f"no settings file was found, and {error.what}")
+        return f"{what} - {where_settings_are()}", exit_code(error)
     if isinstance(error, PodworkError):
         return mask(str(error)), exit_code(error)
     if isinstance(error, exc.DBAPIError):
@@ -30,6 +38,13 @@ def describe(error: Exception) -> tuple[str, int]:
     return mask(f"internal error: {type(error).__name__}: {error} - run again with --debug, and report it"), (
         ExitCode.INTERNAL
     )
+
+
+def where_settings_are() -> str:
+    """Return what somebody should do who gave podctl no settings."""
+    if STACK_SETTINGS.is_file():
+        return f"export PODWORK_CONFIG={STACK_SETTINGS}"
+    return "name it with --config or PODWORK_CONFIG, or start a stack: podctl local up"
 
 
 def first_line(error: BaseException | None) -> str:

@@ -13,3 +13,5 @@ class Invocation:
     format: str = "table"
     config: Path | None = None
     debug: bool = False
+    without_settings: bool = False
+    """No file was found, and nothing else says where the registry and the directory are."""

@@ -23,7 +23,7 @@ from podwork_ops.cli.commands import Group
 from podwork_ops.cli.output import Column, age
 from podwork_ops.cli.pod_options import completed, pod_option, queues_of_settings
 from podwork_ops.cli.session import Session, session
-from podwork_ops.cli.values import Argument, JsonObject
+from podwork_ops.cli.values import SHOP, Argument, JsonObject
 from podwork_ops.composition import Platform, open_platform
 from podwork_ops.errors import JobNotFound
 from podwork_ops.masking import mask, mask_value
@@ -61,9 +61,7 @@ jobs = Group("jobs", help="Enqueue a job; see where one stands.")
 @click.argument("job_class", metavar="CLASS")
 @click.option("--args", "document", type=JsonObject(), metavar="JSON", help="All arguments, a JSON object.")
 @click.option("--arg", "pairs", type=Argument(), multiple=True, help="One argument; may be repeated.")
-@click.option(
-    "--shop", "shop_id", type=click.IntRange(min=0), metavar="SHOP", help="For this shop, on its pod."
-)
+@click.option("--shop", "shop_id", type=SHOP, metavar="SHOP", help="For this shop, on its pod.")
 @pod_option(help="On this pod.")
 @click.option("--every-pod", is_flag=True, help="Once on every pod that accepts jobs.")
 @click.option(

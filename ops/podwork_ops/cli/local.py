@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ COLUMNS = [
     Column("KIND", "kind"),
     Column("HEALTH", "health"),
     Column("PID", "pid", right=True),
-    Column("URL", "url"),
+    Column("URL", "url", wide=True),
 ]
 
 directory_option = click.option(
@@ -52,7 +53,7 @@ def up(out: Output, pods: int | None, servers: bool, directory: Path) -> None:
     status = LocalStack.up(directory, pods, servers, progress=out.message)
     _write(out, status)
     if not out.json:
-        out.message(f"use it: export PODWORK_CONFIG={status.config}")
+        out.message(f"use it: export PODWORK_CONFIG={shlex.quote(status.config)}")
 
 
 @local.command("status", examples=["podctl local status", "podctl local status -o json"])

@@ -69,8 +69,8 @@ cli = Group(
     Settings come from a flag, the environment (PODWORK_WORKER_THREADS for worker.threads), podwork.toml,
     or the default; `podctl config view` shows which.""",
     epilog="""\b
-    Exit codes: 0 done, 1 failed, 2 usage, 3 conflict, 5 declined, 6 not found, 7 unreachable,
-    124 timed out, 130 and 143 signals. The whole table: podctl exit-codes""",
+    Exit codes: 0 done, 1 failed, 2 usage, 3 conflict, 5 declined, 6 not found,
+    7 unreachable, 124 timed out, 130 and 143 signals. All: podctl exit-codes""",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
@@ -84,6 +84,7 @@ def main() -> NoReturn:
     if COMPLETE in os.environ:
         cli.main(prog_name=NAME, complete_var=COMPLETE)
     signal.signal(signal.SIGTERM, _terminate)
+    _open_closed_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -106,12 +107,12 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last line of defence: nothing may reach the terminal as a traceback
         if invocation.debug and not isinstance(error, click.ClickException | click.Abort):
             traceback.print_exception(error)
-        return _failed(error)
+        return _failed(error, without_settings=invocation.without_settings)
     except (KeyboardInterrupt, Terminated) as signalled:
         return _failed(signalled)
 
 
-def _failed(error: BaseException) -> int:
+def _failed(error: BaseException, *, without_settings: bool = False) -> int:
     """Print one line about the error and return its code."""
     if isinstance(error, click.ClickException):
         return _usage(error)
@@ -122,7 +123,7 @@ def _failed(error: BaseException) -> int:
     from podwork_ops.cli.failures import describe  # noqa: PLC0415 - needed only now; keeps --help fast
 
     assert isinstance(error, Exception)
-    return _say(*describe(error))
+    return _say(*describe(error, without_settings=without_settings))
 
 
 def _usage(error: click.ClickException) -> int:
@@ -140,6 +141,12 @@ def _say(line: str, code: int) -> int:
     single = " ".join(line.split())
     sys.stderr.write(f"{NAME}: {single}\n")
     return code
+
+
+def _open_closed_streams() -> None:
+    """Give what the shell closed (`>&-`) somewhere to go: Python leaves None there."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _broken_pipe() -> int:

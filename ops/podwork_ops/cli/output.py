@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 Row = Mapping[str, Any]
 PIPE_WIDTH = 100_000
+WIDE_LEAST = 10
+COLUMN_GAP = 2
 
 STYLES = {
     "active": "green", "live": "green", "ok": "green", "ready": "green",
@@ -31,12 +33,13 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its header, the row's key, and how a value is written."""
+    """One column of a table: its header, the row's key, how a value is written; `wide`: may be folded."""
 
     header: str
     key: str
     write: Callable[[Any], str] | None = None
     right: bool = False
+    wide: bool = False
 
     def cell(self, row: Row) -> Text:
         """Return the row's value as the table shows it."""
@@ -62,7 +65,7 @@ class Output:
         if self.json:
             self.document({noun: list(rows)})
         elif rows:
-            self.write(render(table(rows, columns), self._stdout))
+            self.write(render(table(rows, columns), self._stdout, least_width(rows, columns)))
         else:
             self.message(empty or f"no {noun.replace('_', ' ')}")
 
@@ -95,16 +98,27 @@ class Output:
 
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
     """Return the rows as a table in the manner of kubectl: a line per row, no frames."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    made = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), header_style="bold")
     for column in columns:
-        made.add_column(column.header, justify="right" if column.right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if column.right else "left"
+        made.add_column(column.header, justify=justify, overflow="fold", no_wrap=not column.wide)
     for row in rows:
         made.add_row(*(column.cell(row) for column in columns))
     return made
 
 
-def render(what: Any, stream: TextIO) -> str:
-    """Return what a console on `stream` would print, without trailing blanks."""
+def least_width(rows: Sequence[Row], columns: Sequence[Column]) -> int:
+    """Return the width below which a column that may not be folded would be cut."""
+    fixed = [
+        max(len(column.header), *(column.cell(row).cell_len for row in rows))
+        for column in columns
+        if not column.wide
+    ]
+    return sum(fixed) + WIDE_LEAST * (len(columns) - len(fixed)) + COLUMN_GAP * len(columns)
+
+
+def render(what: Any, stream: TextIO, least: int = 0) -> str:
+    """Return what a console on `stream`, at least so wide, would print, without trailing blanks."""
     terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
     buffer = io.StringIO()
     console = Console(
@@ -114,6 +128,7 @@ def render(what: Any, stream: TextIO) -> str:
         width=None if terminal else PIPE_WIDTH,
         highlight=False,
     )
+    console.width = max(console.width, least)  # a narrower terminal breaks the lines itself
     console.print(what)
     return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
 

@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from podwork_ops.cli.invocation import Invocation
+from podwork_ops.cli.values import POD
 
 COMPLETION_SECONDS = 0.3
 
@@ -66,13 +67,11 @@ def pod_option(**keywords: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     return click.option(
         "--pod",
         "pod_id",
-        type=click.IntRange(min=1),
+        type=POD,
         metavar="N",
         shell_complete=completed(pods_of_registry),
         **keywords,
     )
 
 
-pod_argument = click.argument(
-    "pod_id", metavar="POD", type=click.IntRange(min=1), shell_complete=completed(pods_of_registry)
-)
+pod_argument = click.argument("pod_id", metavar="POD", type=POD, shell_complete=completed(pods_of_registry))

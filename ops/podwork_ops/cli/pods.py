@@ -15,11 +15,11 @@ from podwork_ops.cli.commands import Group
 from podwork_ops.cli.output import Column, count, plural
 from podwork_ops.cli.pod_options import pod_argument
 from podwork_ops.cli.session import Session, confirm, session
-from podwork_ops.cli.values import Label
+from podwork_ops.cli.values import POD, Label
 from podwork_ops.composition import Platform
 from podwork_ops.errors import PodConflict
-from podwork_ops.masking import mask
 from podwork_pods.errors import RegistryUnavailable, UnknownPod
+from podwork_pods.masking import mask_url
 from podwork_pods.pod import Pod, PodState
 
 COLUMNS = [
@@ -27,9 +27,9 @@ COLUMNS = [
     Column("STATE", "state"),
     Column("SHOPS", "shops", count, right=True),
     Column("WEIGHT", "weight", right=True),
-    Column("SHARD", "shard_url"),
-    Column("REDIS", "redis_url"),
-    Column("LABELS", "labels"),
+    Column("SHARD", "shard_url", wide=True),
+    Column("REDIS", "redis_url", wide=True),
+    Column("LABELS", "labels", wide=True),
 ]
 
 pods = Group("pods", help="List, add, drain and change pods.")
@@ -63,7 +63,7 @@ def get(session: Session, pod_id: int) -> None:
         "--weight 50 --label region=eu --dry-run",
     ],
 )
-@click.option("--id", "pod_id", type=click.IntRange(min=1), required=True, help="The pod's number.")
+@click.option("--id", "pod_id", type=POD, metavar="N", required=True, help="The pod's number.")
 @click.option("--shard-url", required=True, help="The shard's database, an SQLAlchemy URL.")
 @click.option("--redis-url", required=True, help="The pod's own Redis.")
 @click.option(
@@ -174,8 +174,8 @@ def pod_row(pod: Pod, shops: int) -> dict[str, Any]:
         "state": pod.state.value,
         "shops": shops,
         "weight": pod.weight,
-        "shard_url": mask(pod.shard_url),
-        "redis_url": mask(pod.redis_url),
+        "shard_url": mask_url(pod.shard_url),
+        "redis_url": mask_url(pod.redis_url),
         "labels": dict(pod.labels),
     }
 

@@ -21,10 +21,10 @@ COLUMNS = [
     Column("BUSY", "threads", right=True),
     Column("HELD", "held", count, right=True),
     Column("HEARTBEAT", "heartbeat_age_seconds", age, right=True),
-    Column("HOST", "host"),
+    Column("HOST", "host", wide=True),
     Column("PID", "pid", right=True),
-    Column("REVISION", "revision"),
-    Column("INCARNATION", "incarnation"),
+    Column("REVISION", "revision", wide=True),
+    Column("INCARNATION", "incarnation", wide=True),
 ]
 
 processes = Group("processes", help="See the worker processes and what they do.")
@@ -40,7 +40,7 @@ def list_processes(session: Session, pod_id: int | None) -> None:
     rows = [row for rows in answers.values() for row in rows]
     if session.out.json:
         session.out.document({"processes": rows})
-    else:
+    elif rows or not failures:
         shown = [{**row, "threads": f"{row['busy']}/{row['slots']}"} for row in rows]
         session.out.rows(
             "processes", shown, COLUMNS, empty="no processes - start one: podctl workers --pod N"

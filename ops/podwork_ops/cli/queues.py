@@ -39,7 +39,8 @@ def list_queues(session: Session, pod_id: int | None) -> None:
     with session.platform() as platform:
         answers, failures = ask_each(platform.chosen(pod_id), lambda pod: _look(platform, pod))
     waiting = [row for rows, _ in answers.values() for row in rows]
-    _write(session, waiting, [total for _, total in answers.values()])
+    if answers or not failures:
+        _write(session, waiting, [total for _, total in answers.values()])
     session.blame(failures)
 
 

@@ -20,7 +20,7 @@ from podwork.settings import LoadedSettings, load
 from podwork_ops.cli.invocation import Invocation
 from podwork_ops.cli.output import Output
 from podwork_ops.composition import Platform, open_platform
-from podwork_ops.errors import ConfirmationNeeded, Declined
+from podwork_ops.errors import ConfirmationNeeded, Declined, exit_code
 from podwork_ops.masking import mask
 
 P = ParamSpec("P")
@@ -36,7 +36,9 @@ class Session:
 
     def load(self, flags: Mapping[str, Any] | None = None) -> LoadedSettings:
         """Load the settings; `flags` are this command's options by setting."""
-        return load(flags, file=self.invocation.config)
+        loaded = load(flags, file=self.invocation.config)
+        self.invocation.without_settings = without_settings(loaded)
+        return loaded
 
     @contextmanager
     def platform(self, flags: Mapping[str, Any] | None = None) -> Iterator[Platform]:
@@ -45,15 +47,17 @@ class Session:
             yield platform
 
     def blame(self, failures: Mapping[int, PodworkError]) -> None:
-        """Name the pods that did not answer, after the others' rows were written.
-
-        Raises:
-            PodworkError: the last of the failures, so that the exit code tells.
-        """
-        for pod_id in sorted(failures)[:-1]:
-            self.out.message(f"podctl: pod {pod_id}: {mask(str(failures[pod_id]))}")
+        """Name the pods that did not answer, after the others' rows were written, and end with their code."""
+        for pod_id, failure in sorted(failures.items()):
+            self.out.message(f"podctl: pod {pod_id}: {mask(str(failure))}")
         if failures:
-            raise failures[max(failures)]
+            raise click.exceptions.Exit(exit_code(failures[max(failures)]))
+
+
+def without_settings(loaded: LoadedSettings) -> bool:
+    """Say whether nobody said where the platform is."""
+    places = ("topology.registry_url", "topology.directory_url")
+    return loaded.file is None and all(loaded.origins[place] == "default" for place in places)
 
 
 def session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:

@@ -11,6 +11,7 @@ from podwork_ops.cli.commands import Group
 from podwork_ops.cli.output import Column
 from podwork_ops.cli.pod_options import pod_option
 from podwork_ops.cli.session import Session, session
+from podwork_ops.cli.values import SHOP
 from podwork_ops.composition import Platform
 from podwork_ops.errors import ShopConflict
 from podwork_pods import Pod, PodState
@@ -22,7 +23,6 @@ COLUMNS = [
     Column("POD", "pod_id", right=True),
     Column("EPOCH", "epoch", right=True),
 ]
-SHOP = click.IntRange(min=0)
 
 shops = Group("shops", help="Find the pod of a shop; assign shops to pods.")
 
@@ -40,9 +40,9 @@ def locate(session: Session, shop_ids: tuple[int, ...]) -> None:
 @shops.command("list", examples=["podctl shops list --pod 7", "podctl shops list --after 1000 --limit 500"])
 @pod_option(help="Only this pod's shops.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@click.option("--after", type=SHOP, default=0, metavar="SHOP", help="Go on behind this shop.")
+@click.option("--after", type=SHOP, metavar="SHOP", help="Go on behind this shop.")
 @session
-def list_shops(session: Session, pod_id: int | None, limit: int, after: int) -> None:
+def list_shops(session: Session, pod_id: int | None, limit: int, after: int | None) -> None:
     """List shops by number, a page at a time."""
     with session.platform() as platform:
         pods = [platform.pod(pod_id)] if pod_id else platform.pods()
@@ -50,7 +50,7 @@ def list_shops(session: Session, pod_id: int | None, limit: int, after: int) -> 
         found = [
             {"shop_id": shop_id, "pod_id": pod.id}
             for pod in pods
-            for shop_id in platform.directory.shops_of(pod.id, after, limit + 1)
+            for shop_id in platform.directory.shops_of(pod.id, -1 if after is None else after, limit + 1)
         ]
     found.sort(key=lambda row: row["shop_id"])
     page, more = found[:limit], len(found) > limit

@@ -1,4 +1,4 @@
-"""The kinds of values that options take: durations, lists of queues, JSON, labels.
+"""The kinds of values that options take: numbers, durations, lists of queues, JSON, labels.
 
 Promises: a wrong value is refused at the command line, in one line that shows a right one.
 """
@@ -12,8 +12,36 @@ from typing import Any
 
 import click
 
+from podwork.interfaces import LARGEST_SHOP_ID
+
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+class Number(click.ParamType[int]):
+    """The number of a shop or a pod, up to what a database's column holds."""
+
+    name = "number"
+
+    def __init__(self, noun: str, least: int) -> None:
+        self._noun = noun
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        try:
+            number = int(value)
+        except ValueError:  # not a number, or one of thousands of digits
+            number = -1
+        if not self._least <= number <= LARGEST_SHOP_ID:
+            shown = repr(value) if len(str(value)) < 40 else "this"
+            limits = f"{self._noun}s are whole numbers from {self._least} to {LARGEST_SHOP_ID}"
+            self.fail(f"{shown} is no {self._noun} - {limits}", param, ctx)
+        return number
+
+
+SHOP = Number("shop", least=0)
+POD = Number("pod", least=1)
 
 
 class Duration(click.ParamType[float]):

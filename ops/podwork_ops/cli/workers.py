@@ -5,8 +5,10 @@ Leaves everything but the options to `podwork_ops.workers`, and signals to the s
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
+import sys
 from dataclasses import asdict
 
 import click
@@ -90,6 +92,9 @@ def workers(
         }
     )
     podwork_logging.configure(loaded.settings.log)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A line that a job prints goes out at once, into a file too: a child's end writes no buffers.
+        sys.stdout.reconfigure(line_buffering=True)
 
     def started(start: WorkerStart) -> None:
         log.info("%s", start)

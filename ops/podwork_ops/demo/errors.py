@@ -6,6 +6,7 @@ finding in the report, and the command's exit code.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from podwork.errors import PodworkError
@@ -40,7 +41,8 @@ class DirectoryTaken(DemoError):
         self.directory = directory
         super().__init__(
             f"{directory} is not empty",
-            f"choose another folder, or take its stack down: podctl local down --purge --dir {directory}",
+            "choose another folder, or take its stack down: "
+            f"podctl local down --purge --dir {shlex.quote(str(directory))}",
         )
 
 

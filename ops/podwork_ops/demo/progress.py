@@ -16,6 +16,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 PLAIN_INTERVAL_SECONDS = 10.0
+BESIDE_THE_BAR = 66
+"""How wide a line is without its bar, at most: 1,469,000 of 1,469,307 at its end."""
 
 
 class Step(Protocol):
@@ -57,8 +59,8 @@ class Steps:
     def _bar(self, name: str, total: int, unit: str) -> Iterator[Step]:
         with Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
-            TextColumn("{task.description:<30}"),
-            BarColumn(bar_width=30),
+            TextColumn("{task.description:<29}"),
+            BarColumn(bar_width=max(10, min(30, self._console.width - BESIDE_THE_BAR))),
             _Seconds(),
             _Amount(),
             console=self._console,
@@ -85,7 +87,7 @@ class _Lines:
             self._steps.say(f"{self._name}: {done:,} of {self._total:,} {self._unit}")
 
     def end(self) -> None:
-        amount = f"{self._total:,} {self._unit}, " if self._total else ""
+        amount = f"{_amount(self._total, self._unit)}, " if self._total else ""
         self._steps.say(f"{self._name}: {amount}{time.monotonic() - self._begun:.1f} s")
 
 
@@ -124,5 +126,10 @@ class _Amount(ProgressColumn):
         unit = task.fields["unit"]
         if not unit:
             return Text()
-        done = "" if task.finished else f"{task.completed:,.0f} of "
-        return Text(f"{done}{task.total or 0:,.0f} {unit}", style="green")
+        total = int(task.total or 0)
+        text = _amount(total, unit) if task.finished else f"{task.completed:,.0f} of {total:,}"
+        return Text(text, style="green", no_wrap=True)
+
+
+def _amount(number: int, unit: str) -> str:
+    return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"

@@ -110,9 +110,7 @@ class DemoReport:
         for problem in self.problems():
             console.print(f"[red]✗[/] {problem}" if console.is_terminal else f"failed: {problem}")
         if self.ok:
-            verdict = (
-                "every check held: one order for every basket, revenues equal, nothing lost or misplaced"
-            )
+            verdict = "every check held: one order per basket, equal revenues, no row misplaced"
             console.print(f"[green]✓[/] {verdict}" if console.is_terminal else verdict)
 
     def _table(self) -> Table:

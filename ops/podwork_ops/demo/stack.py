@@ -8,6 +8,7 @@ others: the servers (`podwork_ops.local`).
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -77,13 +78,14 @@ def _remove(directory: Path) -> None:
 
 
 def _how_to_look(directory: Path) -> str:
-    config = f"--config {directory}/podwork.toml"
+    folder = shlex.quote(str(directory))
     return f"""\
 the stack is up; look at it:
-    podctl local status --dir {directory}
-    podctl shops list --pod 1 {config}
-    podctl queues list {config}
+    export PODWORK_CONFIG={shlex.quote(f"{directory}/podwork.toml")}
+    podctl queues list
+    podctl shops list --pod 1
+    podctl local status --dir {folder}
 run a worker of pod 1 again:
-    podctl workers --pod 1 --app podwork_ops.demo.jobs:app {config}
+    podctl workers --pod 1 --app podwork_ops.demo.jobs:app
 take it down:
-    podctl local down --purge --dir {directory}"""
+    podctl local down --purge --dir {folder}"""

@@ -154,7 +154,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET from `pages`; `BaseHTTPRequestHandler` answers every other method with 501."""
+    """Answers GET and HEAD from `pages`; `BaseHTTPRequestHandler` answers every other method with 501."""
 
     pages: Pages
     timeout = CLIENT_TIMEOUT_SECONDS
@@ -163,12 +163,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request."""
+        self.wfile.write(self._head())
+
+    def do_HEAD(self) -> None:
+        """Answer as to a GET, without the body: `curl -I`."""
+        self._head()
+
+    def _head(self) -> bytes:
+        """Write the status and the headers; return the body."""
         status, content_type, body = self.pages.answer(self.path, self.headers.get("Accept", ""))
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        return body
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited signature
         """Write nothing: probes and scrapes come every few seconds."""

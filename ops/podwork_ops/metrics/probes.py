@@ -32,14 +32,13 @@ def liveness(health: Health) -> list[Check]:
 
 
 def readiness(health: Health) -> list[Check]:
-    """Return the checks of /readyz: alive, not stopping, and at least one child claims from Redis."""
+    """Return the checks of /readyz: alive, not stopping, and at least one child can claim from Redis."""
     claiming = [child for child in health.children if child.claims_ok]
+    children = len(health.children)
     return [
         *liveness(health),
         Check("not stopping", not health.stopping, "stopping" if health.stopping else "serving"),
-        Check(
-            "claims", bool(claiming), f"{len(claiming)} of {len(health.children)} children claim from Redis"
-        ),
+        Check("claims", bool(claiming), f"{len(claiming)} of {children} children can claim from Redis"),
     ]
 
 
