@@ -60,8 +60,8 @@ BEAT_SECONDS: Final = 1.0
 FAREWELL_SECONDS: Final = 2.0
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread keeps the interpreter when others want it. With Python's 5 ms the manager has its turn
-only when the processors have run dry, and they wait for Redis then; with this it claims while they run (seen
-as more and smaller turns for the same jobs, at the same processor time a job)."""
+only when the processors have run dry, and they wait for Redis then; with this it claims while they run: more
+and smaller turns, and 6 % more no-op jobs a second (ops/docs/performance.md)."""
 HEARD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
 
 log = logging.getLogger("podwork.worker")
