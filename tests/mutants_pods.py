@@ -80,7 +80,7 @@ GUARDS: list[Guard] = [
         f"{_PODS}/directory/allocation.py",
         "        changes.lock(connection)\n",
         "",
-        _DIRECTORY,
+        "tests/crash/test_pods_directory.py",
     ),
     (
         "directory: numbers above assigned shops",

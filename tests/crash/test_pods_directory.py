@@ -12,10 +12,13 @@ import pytest
 
 from podwork.interfaces import Route
 from podwork.settings import ShardSettings
+from podwork_pods import Pod
 from podwork_pods.directory import Directory
 from podwork_pods.errors import DirectoryConflict, DirectoryUnavailable
 from tests.support.pause import Point, hold, start_pausing
+from tests.support.pods import waits_for_a_lock
 from tests.support.processes import Processes, clean_environment
+from tests.support.wait import until
 
 CONTEND = """
 import json, sys
@@ -125,3 +128,25 @@ def test_a_process_killed_in_mid_switch_leaves_nothing_and_holds_nothing(
         directory.compare_and_set(1, Route(1, 1), 2)
     assert [change.seq for change in directory.changes_since(40)] == [41]
     directory.close()
+
+
+def test_two_who_need_a_new_extent_at_once_open_one(mariadb_url: str) -> None:
+    directory = Directory(mariadb_url)
+    directory.create_schema()
+    one = [Pod(1, "sqlite:///x.db", "redis://h:1/0")]
+    numbers: list[int] = []
+
+    def allocate() -> None:
+        numbers.append(directory.allocate_shop(one)[0])
+
+    first, second = threading.Thread(target=allocate), threading.Thread(target=allocate)
+    with hold("directory.opening_extent") as held:
+        first.start()
+        held.wait_reached()
+        second.start()
+        # With the guard the second waits for the first; without it, it goes through to the same point.
+        until(lambda: waits_for_a_lock(mariadb_url) or not second.is_alive(), 10, "the second waits")
+        held.go_on()
+        first.join(20)
+        second.join(20)
+    assert sorted(numbers) == [1, 2]

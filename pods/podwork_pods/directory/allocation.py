@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
+from podwork.points import reach
 from podwork_pods.directory import changes, extents, schema
 from podwork_pods.errors import NoActivePod
 from podwork_pods.pod import Pod, PodState
@@ -40,6 +41,7 @@ def take_number(connection: Connection, pod_id: int, extent_size: int) -> int:
         # Another process may have opened one while we waited for the lock.
         number = _take_from_open(connection, pod_id)
     if number is None:
+        reach("directory.opening_extent")
         number = _open(connection, pod_id, extent_size)
     return number
 
