@@ -63,6 +63,9 @@ def metrics_page() -> str:
             "A worker (`podctl workers`) serves these under `/metrics` when `metrics.port` is set. The "
             "supervisor adds up what its children observe; there is one registry and no directory of files. "
             "On Linux, prometheus-client's `process_*` metrics describe the supervisor itself.",
+            "What a worker counts as enqueued is what its own jobs pushed and a pod accepted. Queue depth "
+            "and latency, interruptions by reason and service levels come in a later version, with one "
+            "exporter a pod; until then `podctl queues list -o json` has depth and oldest age.",
             _grid(("metric", "type", "labels", "meaning"), metrics),
             f"Labels are bounded: the first {table.MAX_JOB_CLASSES} job classes and the first "
             f"{table.MAX_QUEUES} queues have a series of their own, the others share `{table.OTHER}`. No "

@@ -1,7 +1,7 @@
 """An application: the registry of its job classes and the client through which it pushes them.
 
 Owns the names. The client is bound once, by whoever composes the process (`podwork_ops.connect` in a web
-process, the worker's child, `podwork.testing`); nothing here reads settings or opens connections.
+process, the worker's child); nothing here reads settings or opens connections.
 """
 
 from __future__ import annotations

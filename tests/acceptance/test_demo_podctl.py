@@ -27,6 +27,8 @@ def temporary() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="podwork-tests-demo-"))
     folder.chmod(0o711)
     yield folder
+    for kept in folder.glob("*/"):  # what a failed or interrupted test left up
+        LocalStack.down(kept, purge=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

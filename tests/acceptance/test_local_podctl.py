@@ -84,8 +84,12 @@ def work_one_job(start: StartFleet, folder: Path) -> None:
         "jobs", "enqueue", *app, "--shop", "7", "--arg", f"file={note}", "acceptance_app.note"
     )
     assert pushed.code == 0, pushed.stderr
-    until(note.exists, timeout_seconds=30, message=f"the job's note; worker: {workers}")
-    assert note.read_text() == "[7] on pod 2"
+    # A file exists before it is written: wait for what it says.
+    until(
+        lambda: note.exists() and note.read_text() == "[7] on pod 2",
+        timeout_seconds=30,
+        message=f"the job's note; worker: {workers}",
+    )
     workers.signal(signal.SIGTERM)
     assert workers.wait().code == 0
 

@@ -45,9 +45,24 @@ class Group(click.Group):
 
     command_class = Command
 
-    def __init__(self, *arguments: Any, lazy: Mapping[str, Lazy] | None = None, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        lazy: Mapping[str, Lazy] | None = None,
+        examples: Sequence[str] = (),
+        **keywords: Any,
+    ) -> None:
         super().__init__(*arguments, **keywords)
         self.lazy = dict(lazy or {})
+        self.examples = list(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples below the commands: the group's own, or the first one of each command."""
+        own = [command.examples[0] for command in self.commands.values() if isinstance(command, Command)]
+        with formatter.section("Examples"):
+            for example in self.examples or own:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+        super().format_epilog(ctx, formatter)
 
     def list_commands(self, _: click.Context) -> list[str]:
         """Return the names in the order of their declaration: the order in which one meets them."""

@@ -63,6 +63,7 @@ VERSION = click.Option(
 cli = Group(
     name=NAME,
     lazy=COMMANDS,
+    examples=["podctl local up", "podctl workers --pod 1 --app shop:app", "podctl demo --limit 5000"],
     params=[*common_options(), VERSION],
     help="""Operate podwork: pods, shops, queues, jobs and the workers that run them.
 

@@ -42,7 +42,8 @@ Progress = Callable[[str], None]
 DEFAULT_DIRECTORY = Path(".podwork")
 DEFAULT_PODS = 3
 MAX_PODS = 64
-_START_OVER = "podctl local down --purge, or another --dir"
+_OTHER_FORM = "give --servers for a served stack and nothing for an embedded one, or take another --dir"
+_START_OVER = "podctl local down --purge, which deletes its data, or another --dir"
 _UNUSABLE_IN_ADDRESSES = "?#%\n"
 
 
@@ -217,7 +218,7 @@ def _agree(folder: Path, pods: int | None, form: Form) -> StackState:
     if state is None:
         return StackState(form, wanted, str(_servers_directory(folder, server_account())))
     if state.form is not form:
-        raise StackUnusable(f"the stack in {folder} is {state.form}", _START_OVER)
+        raise StackUnusable(f"the stack in {folder} is {state.form}", _OTHER_FORM)
     if wanted < state.pods:
         raise StackUnusable(f"the stack in {folder} has {state.pods} pods", _START_OVER)
     state.pods = wanted

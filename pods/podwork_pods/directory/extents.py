@@ -18,9 +18,6 @@ FIRST_EPOCH = 1
 """The epoch of every shop from its assignment to its first cut-over."""
 
 
-"""What a column of the tables holds, and a job's id spells."""
-
-
 class Extent(NamedTuple):
     """Shops `first_id` to `last_id`, both included, are the pod's, except those with a row of their own."""
 
