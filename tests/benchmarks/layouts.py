@@ -156,28 +156,13 @@ for k, id in ipairs(ids) do
 end
 if shop then redis.call('HDEL', 'jobs:' .. shop, unpack(mine)) end
 redis.call('HDEL', 'held', unpack(ids))""",
-    "shop-hash-turns": """
-local ids = {}
-for i = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
-local held = redis.call('HMGET', 'held', unpack(ids))
-local shop, mine = nil, {}
-for k, id in ipairs(ids) do
-  if held[k] then
-    if shop and shop ~= ARGV[k * 2 - 1] then
-      redis.call('HDEL', 'jobs:' .. shop, unpack(mine))
-      mine = {}
-    end
-    shop = ARGV[k * 2 - 1]
-    mine[#mine + 1] = id
-  end
-end
-if shop then redis.call('HDEL', 'jobs:' .. shop, unpack(mine)) end
-redis.call('HDEL', 'held', unpack(ids))""",
     "in-lane": """
 local ids = {}
 for i = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 redis.call('HDEL', 'held', unpack(ids))""",
 }
+# The ring has no part in an acknowledgement.
+ACKNOWLEDGE["shop-hash-turns"] = ACKNOWLEDGE["shop-hash"]
 
 
 def _body(job_id: str) -> str:

@@ -47,7 +47,7 @@ def in_time(source: Source, invocation: Invocation) -> list[CompletionItem]:
 
 def pods_of_registry(invocation: Invocation) -> list[CompletionItem]:
     """Return the pods, each with its state."""
-    from podwork_ops.cli.session import Session  # noqa: PLC0415
+    from podwork_ops.cli.session import Session  # noqa: PLC0415 - slow, for completion only
     from podwork_ops.composition import open_platform  # noqa: PLC0415 - heavy, and only for completion
 
     with open_platform(Session(invocation).load().settings) as platform:

@@ -34,7 +34,7 @@ def write_lines(shard_url: str, table: pa.Table, written: Written) -> None:
 
 def _write_sqlite(url: URL, table: pa.Table, written: Written) -> None:
     marks = ", ".join("?" * table.num_columns)
-    statement = f"INSERT INTO {order_lines.name} ({', '.join(table.column_names)}) VALUES ({marks})"  # noqa: S608
+    statement = f"INSERT INTO {order_lines.name} ({', '.join(table.column_names)}) VALUES ({marks})"  # noqa: S608 - ours
     with closing(sqlite3.connect(str(url.database))) as connection, connection:
         for batch in _batches(table):
             columns = [column.to_pylist() for column in batch.columns]
