@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINS := $(wildcard ops/deploy/constraints-*.txt)
 INSTALL := ops/deploy/install.sh
+SIDE_BY_SIDE ?= 3
+ROUNDS := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long mutants check bench clean FORCE
+.PHONY: help install demo test test-long mutants check bench bench-peers clean FORCE
 .NOTPARALLEL:
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "PYTHON=python3.12 chooses the interpreter of .venv (3.11 or newer)."
 	@echo 'For example: make demo DEMO="--limit 5000 --keep"'
 
@@ -21,7 +23,7 @@ demo: $(VENV)/.installed-demo ## Run the main job on real data: three pods, noth
 
 test: $(VENV)/.installed-dev ## Install the servers the tests need, and run all tests (PYTEST= for arguments).
 	ops/deploy/install-servers.sh
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest -n $(SIDE_BY_SIDE) --dist loadfile -m "not slow" $(PYTEST)
 
 test-long: $(VENV)/.installed-dev ## Run the long fault and fuzz tests (minutes to an hour).
 	ops/deploy/install-servers.sh
@@ -38,9 +40,12 @@ check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.installed-dev ## Run the benchmarks (BENCH= for arguments).
+bench: $(VENV)/.installed-dev bench-peers ## Measure podwork beside its peers (BENCH= for names and options, ROUNDS=3).
 	ops/deploy/install-servers.sh
-	$(BIN)/python -m tests.benchmarks $(BENCH)
+	$(BIN)/python -m tests.benchmarks --rounds $(ROUNDS) $(BENCH)
+
+bench-peers: $(VENV)/.installed-dev ## Install the peers that make bench measures, under build/peers.
+	ops/deploy/install-peers.sh
 
 clean: ## Delete .venv and what the tools left.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,7 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.mutants_pods import GUARDS
+from tests import (
+    mutants_ends,
+    mutants_inspection,
+    mutants_operators,
+    mutants_pods,
+    mutants_processes,
+    mutants_schedules,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("platform", "pods", "migrations_runner", "ops", "tests", "pyproject.toml", "README.md")
@@ -32,48 +39,107 @@ class Mutant(NamedTuple):
 
 SCRIPTS = "platform/podwork/scripts"
 ENGINE = "tests/integration/test_engine_queues.py tests/integration/test_engine_client.py"
-NOT_HELD = "if redis.call('HDEL', HELD .. incarnation, id) == 0 then return 0 end"
-FORGET_HELD = "redis.call('HDEL', HELD .. incarnation, id)"
+LIMITS = "tests/integration/test_engine_limits.py"
+HOLDS = "tests/integration/test_engine_holds.py"
+LOCKS = "tests/integration/test_engine_locks.py"
+HAND = "tests/integration/test_engine_interventions.py"
+BEAT = "tests/integration/test_worker_heartbeat.py"
 LEASE = "if not has_lease(incarnation) then return false end"
+NOT_HELD = "if not hold then return 0 end"
 
 
-def _script(name: str, guard: str, broken: str = "", label: str = "") -> Mutant:
-    return Mutant(label or f"{name}: lease", f"{SCRIPTS}/{name}.lua", guard, broken, ENGINE)
+def _script(name: str, guard: str, broken: str = "", label: str = "", tests: str = ENGINE) -> Mutant:
+    return Mutant(label or f"{name}: lease", f"{SCRIPTS}/{name}.lua", guard, broken, tests)
+
+
+def _part(name: str, guard: str, broken: str, label: str, tests: str) -> Mutant:
+    return Mutant(label, f"{SCRIPTS}/parts/{name}.lua", guard, broken, tests)
 
 
 MUTANTS = [
     _script("claim", LEASE),
     _script("adopt", LEASE),
-    _script("heartbeat", "if not has_lease(ARGV[1]) then return 0 end"),
-    _script("acknowledge", "if claimed[k] then", "if true then"),
-    *(_script(name, NOT_HELD, FORGET_HELD) for name in ("retry", "bury", "park", "forget")),
-    _script("release", "if redis.call('HDEL', HELD .. incarnation, id) == 1 then", "do"),
+    _script("heartbeat", LEASE),
+    _script("acknowledge", "if not hold then", "if false then"),
+    *(_script(name, NOT_HELD) for name in ("retry", "bury", "park")),
+    _script("forget", "if not let_go(incarnation, id) then return 0 end", "let_go(incarnation, id)"),
+    _script("discard", "if not let_go(incarnation, id) then return 0 end", "let_go(incarnation, id)", "discard: lease", HAND),
+    _script("complete", "if not let_go(incarnation, id) then return 0 end", "let_go(incarnation, id)", "complete: lease", LOCKS),
+    _script("release", "  if hold then", "  do hold = hold or ''"),
+    _script("start", NOT_HELD, "hold = hold or '1'", "start: lease", HAND + " " + ENGINE),
+    _part("ending", "if not hold then return nil end", "hold = hold or '1'", "ending: every end begins with the hold", ENGINE),
     _script("prelude", "lease and tonumber(lease) > 0", "lease", "prelude: an ended lease stays ended"),
     _script("reclaim", "redis.call('ZREM', PROCESSES, incarnation)", "", "reclaim: the dead lose their lease"),
-    _script("reclaim", "if reclaims >= poison then", "if false then", "reclaim: poison pill"),
-    _script("reclaim", "if now - since > window then", "if false then", "reclaim: window"),
-    _script("reclaim", "if reclaims == 0 or redis.call('HGET', HELD .. incarnation, id) == 'started' then reclaims = reclaims + 1 end", "reclaims = reclaims + 1", "reclaim: the innocent"),
-    _script("start", "if redis.call('HEXISTS', HELD .. ARGV[1], ARGV[2]) == 0 then return 0 end"),
+    _part("judging", "elseif reclaims >= poison then", "elseif false then", "reclaim: poison pill", ENGINE),
+    _part("judging", "if now - since > window then", "if false then", "reclaim: window", ENGINE),
+    _part("judging", "if reclaims == 0 or started or has_flag(hold, 'S') then reclaims = reclaims + 1 end", "reclaims = reclaims + 1", "reclaim: the innocent", ENGINE),
+    _part("judging", "if has_flag(hold, 'O') then", "if false then", "reclaim: at most once", HAND),
+    _script("reclaim", "if redis.call('GET', LEADER) == incarnation then", "if false then", "reclaim: a dead leader's place", BEAT),
     _script("claim", "if gates[k] and", "if false and", "claim: closed gates"),
-    _script("claim", "local quota = math.max(1, math.floor((want - got) / (#shops - k + 1)))", "local quota = want - got", "claim: turns"),
+    _script("claim", "local quota = math.min(want - got, math.max(weight, math.floor((want - got) * weight / ahead)))", "local quota = want - got", "claim: turns"),
     _script("claim", "if redis.call('EXISTS', ring) == 1 then wake(queue) end", "", "claim: wakes the next"),
-    _script("push", "if state == 'hold' then return { 'HOLD' } end", "", "push: hold"),
-    _script("push", "if state == 'moved' then return { 'MOVED', pod, gate_epoch } end", "", "push: moved"),
-    _script("push", "if epoch < gate_epoch then return { 'MOVED', pod, gate_epoch } end", "", "push: stale epoch"),
-    _script("push", "if state == 'open' then return nil end", "do return nil end", "push: gate behind the directory"),
+    _script("claim", "or holds and is_held(queue, shop)", "", "claim: holds on lanes", HOLDS),
+    _script("claim", "and not (holds and holds.queues[queue])", "", "claim: holds on queues", HOLDS),
+    _script("claim", "if holds.all then return out end", "", "claim: holds on the pod", HOLDS),
+    _script("claim", "redis.call('LPUSH', ring, unpack(shops, k))", "", "claim: heavier shops lose nobody's place", HOLDS),
+    _script("claim", "if #back > 1 then table.insert(back, (table.remove(back, 1))) end", "", "claim: the remainder goes round", HOLDS),
+    _script("claim", "for _, id in ipairs(redis.call('LRANGE', LANE .. queue .. ':' .. shop, 0, 9)) do freed[#freed + 1] = id end", "", "claim: closed lanes keep no slot", LIMITS),
+    _part("policies", "if till == '0' or tonumber(till) > now then", "if true then", "policies: a hold's time is over", HOLDS),
+    _part("policies", "for _, hold in ipairs(holds.jobs) do", "for _, hold in ipairs({}) do", "policies: holds on classes", HOLDS),
+    _part("policies", "if not free or redis.call('HEXISTS', ROOMS, '!limit:' .. key) == 1 then", "if false then", "policies: limits", LIMITS),
+    _part("policies", "return breadth(one) < breadth(other)", "return breadth(one) > breadth(other)", "policies: the narrow limit first", LIMITS),
+    _part("policies", "return (limit.shop == '*' and 4 or 0) +", "return (limit.shop == '*' and 0 or 0) +", "policies: a shop is narrower than a class", LIMITS),
+    _part("policies", "    freed[#freed + 1] = id\n  else", "  else", "policies: slots of limits that do not fit any more", LIMITS),
+    _part("slots", "if redis.call('SREM', PASSES .. key, id) == 1 then admit(key) end", "redis.call('SREM', PASSES .. key, id)", "slots: the next is let in", LIMITS),
+    _part("slots", "and redis.call('SISMEMBER', OUTSIDE .. queue, shop) == 0", "", "slots: none for lanes outside", LIMITS + " tests/integration/test_engine_policies_fuzz.py"),
+    _part("rooms", "if redis.call('EXISTS', lane) == 1 then redis.call('RPUSH', RING .. room, shop) end", "if redis.call('EXISTS', lane) == 1 then redis.call('LPUSH', RING .. room, shop) end", "rooms: shop by shop", LIMITS),
+    _part("rooms", "if id and redis.call('HGET', PARKED, id) == room then", "if id then", "rooms: who has left is passed over", LIMITS + " tests/integration/test_engine_policies_fuzz.py"),
+    _part("ending", "if not has_flag(hold, 'C') then return false end", "do return false end", "ending: cancelled stays cancelled", HAND),
+    _part("ending", "if lock and string.match(lock, '^(%S+)') == id then", "if lock then", "ending: only one's own lock", LOCKS),
+    _part("ending", "if waiting then", "if false then", "ending: who waits for the end", LOCKS),
+    _part("storing", "return redis.call('HEXISTS', JOBS .. shop, owner) == 1 and owner or nil", "return owner", "storing: a lock dies with its job", LOCKS),
+    _part("storing", "if redis.call('HEXISTS', JOBS .. shop, id) == 1 then return { 'accepted', id } end", "", "storing: stands in one lane", LOCKS),
+    _part("storing", "if owner and lock[3] ~= 'join' then", "if owner then", "storing: a forwarded job is never dropped", LOCKS),
+    _part("storing", "if owner and lock[3] ~= 'join' then return yield(", "if false then return yield(", "storing: unique", LOCKS),
+    _part("storing", "return tonumber(till) > now_ms() and owner or nil", "return owner", "storing: a period ends", LOCKS),
+    _part("storing", "if waiting and redis.call('HGET', PARKED, waiting) == after then", "if false then", "storing: rescheduled once", LOCKS),
+    _script("push_locked", "if refusal then return refusal end", "", "push_locked: gate", LOCKS),
+    _script("alarm", "if till > now then", "if false then", "alarm: the longer hold", HOLDS),
+    _script("limit", "if not theirs and", "if", "limit: an operator's word", LIMITS),
+    _script("limit", "if key and string.match(key, '^(%S+)') == name then admit(key) end", "", "limit: raised limits let in", LIMITS),
+    _script("cancel", "if wanted ~= '' and place ~= wanted then return place end", "", "cancel: only what was meant", HAND),
+    _script("cancel", "redis.call('HINCRBY', SIZES, queue_of(record), -1)", "", "cancel: counts", HAND),
+    _script("cancel", "  give_grant(id)", "", "cancel: a granted slot", LIMITS),
+    _script("move_queue", "redis.call('LREM', lane, 0, id)", "", "move_queue: one lane", HAND),
+    _script("revive", "lock_again(shop, id, extras_of(record))", "", "revive: the lock again", LOCKS),
+    _part("gates", "if state == 'hold' then return { 'HOLD' } end", "", "push: hold", ENGINE),
+    _part("gates", "if state == 'moved' then return { 'MOVED', pod, gate_epoch } end", "", "push: moved", ENGINE),
+    _part("gates", "if epoch < gate_epoch then return { 'MOVED', pod, gate_epoch } end", "", "push: stale epoch", ENGINE),
+    _part("gates", "if state == 'open' then return nil end", "do return nil end", "push: gate behind the directory", ENGINE),
     _script("push", "elseif fresh then", "elseif true then", "push: repetition"),
     _script("prelude", "if length == #ids then", "if true then", "prelude: one place in the ring"),
     _script("gate", "if epoch < gate_epoch then return 0 end", "", "gate: epochs only grow"),
-    Mutant("client: follows MOVED", "platform/podwork/client.py", "moved += group", "pass", ENGINE),
-    Mutant("client: waits on HOLD", "platform/podwork/client.py", "on_hold += group", "pass", ENGINE),
+    Mutant("client: follows MOVED", "platform/podwork/delivery.py", "self._moved += group", "pass", ENGINE),
+    Mutant("client: waits on HOLD", "platform/podwork/delivery.py", "self._on_hold += group", "pass", ENGINE),
     Mutant(
         "client: repeats with deduplication",
-        "platform/podwork/client.py",
-        "refusals = queues.push(groups, fresh=False)",
-        "refusals = queues.push(groups, fresh=True)",
+        "platform/podwork/delivery.py",
+        "refusals = queues.push(packed, fresh=False)",
+        "refusals = queues.push(packed, fresh=True)",
         ENGINE,
     ),
-    *(Mutant(*guard) for guard in GUARDS),
+    *(
+        Mutant(*guard)
+        for module in (
+            mutants_ends,
+            mutants_inspection,
+            mutants_operators,
+            mutants_pods,
+            mutants_processes,
+            mutants_schedules,
+        )
+        for guard in module.GUARDS
+    ),
 ]  # fmt: skip
 
 

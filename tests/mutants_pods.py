@@ -131,7 +131,7 @@ GUARDS: list[Guard] = [
     ("pods: names of labels", f"{_PODS}/pod.py", "_LABEL.fullmatch(name)", "_LABEL.match(name)", _POD),
     ("pods: Redis's port", f"{_PODS}/pod.py", " or not _has_usable_port(self.redis_url)", "", _POD),
     ("connections: per process", f"{_PODS}/per_process.py", "        self._value = None\n        self._lock = threading.Lock()\n\n    def _first", "        self._lock = threading.Lock()\n\n    def _first", _TOPOLOGY),
-    ("connections: READ COMMITTED", f"{_PODS}/engines.py", 'isolation_level="READ COMMITTED"', 'isolation_level="REPEATABLE READ"', _TOPOLOGY),
+    ("connections: READ COMMITTED", f"{_PODS}/engines.py", '"AUTOCOMMIT" if autocommit else "READ COMMITTED"', '"AUTOCOMMIT" if autocommit else "REPEATABLE READ"', _TOPOLOGY),
     ("connections: passwords", f"{_PODS}/pod.py", '"shard_url": mask_url(self.shard_url)', '"shard_url": self.shard_url', "tests/unit/test_pods_pod.py"),
     ("registry: version (SQLite)", f"{_PODS}/registry/embedded.py", ", pods_table.c.version == pod.version", "", _REGISTRY),
     ("registry: version (ZooKeeper)", f"{_PODS}/registry/zookeeper.py", "if stat.mzxid != pod.version:", "if False:", _REGISTRY),

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from podwork import App
+from podwork.schedules.file import declare_from
 from podwork_ops.errors import AppNotLoaded
 
 
@@ -38,6 +39,16 @@ def load_app(target: str) -> App:
         hint = f"use {module_name}:{apps[0]}" if apps else 'make one: app = App("shop")'
         raise AppNotLoaded(f"{target} is of type {type(found).__name__}, not a podwork.App", hint)
     return found
+
+
+def declare_schedules(file: str, app: App) -> None:
+    """Declare the schedules of the file, beside those of the application's code; no file: none.
+
+    Raises:
+        ConfigurationError: one line that names file, schedule and key.
+    """
+    if file:
+        declare_from(Path(file), app)
 
 
 def _import(name: str) -> ModuleType:

@@ -18,9 +18,12 @@ from podwork.client import Client
 from podwork.errors import PodworkError
 from podwork.inspection import Inspection
 from podwork.settings import Settings, load
+from podwork.store import Store
 from podwork_ops.application import load_app
 from podwork_pods import Pod, current
 from podwork_pods.directory import Directory
+from podwork_pods.outbox.arrivals import Arrivals
+from podwork_pods.outbox.rebuild import Once, Rebuild
 from podwork_pods.registry import PodRegistry
 from podwork_pods.topology import Topology
 
@@ -66,9 +69,19 @@ class Platform:
         """Return the one pod that was asked for, or all of them. Raises `UnknownPod`."""
         return [self.pod(pod_id).id] if pod_id is not None else [pod.id for pod in self.pods()]
 
+    def store(self, pod_id: int) -> Store:
+        """Return a pod's Redis, for what changes holds, limits, jobs and processes. Raises `UnknownPod`."""
+        return self.topology.connections.store(pod_id)
+
     def inspection(self, pod_id: int) -> Inspection:
         """Return the read side of a pod's Redis. Raises `UnknownPod`."""
-        return Inspection(self.topology.connections.store(pod_id))
+        return Inspection(self.store(pod_id))
+
+    def rebuild(self, pod_id: int, once: Once = Once.LEAVE) -> Rebuild:
+        """Return what gives a pod's emptied Redis back what its shard knows. Raises `UnknownPod`."""
+        topology = self.topology
+        arrivals = Arrivals(topology.queues(pod_id))
+        return Rebuild(topology.outbox_rows(pod_id), arrivals, topology.gates(pod_id), once)
 
     def engine(self, pod_id: int) -> Engine:
         """Return the engine of a pod's shard; what is done through it is not fenced. Raises `UnknownPod`."""

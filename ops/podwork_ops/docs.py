@@ -63,12 +63,16 @@ def metrics_page() -> str:
             "A worker (`podctl workers`) serves these under `/metrics` when `metrics.port` is set. The "
             "supervisor adds up what its children observe; there is one registry and no directory of files. "
             "On Linux, prometheus-client's `process_*` metrics describe the supervisor itself.",
-            "What a worker counts as enqueued is what its own jobs pushed and a pod accepted. Queue depth "
-            "and latency, interruptions by reason and service levels come in a later version, with one "
-            "exporter a pod; until then `podctl queues list -o json` has depth and oldest age.",
+            "What a worker counts as enqueued is what its own jobs pushed and a pod accepted.",
+            "What describes the pod as a whole comes from one worker at a time: that of the child that "
+            "leads the pod, looked up every ten seconds. When the leader changes, the series move to its "
+            "worker: take the maximum over the pod's workers. "
+            "Of scheduled, parked and dead jobs only the pod's totals are known: counting them by queue "
+            "would cost as much as there are of them.",
             _grid(("metric", "type", "labels", "meaning"), metrics),
             f"Labels are bounded: the first {table.MAX_JOB_CLASSES} job classes and the first "
-            f"{table.MAX_QUEUES} queues have a series of their own, the others share `{table.OTHER}`. No "
+            f"{table.MAX_QUEUES} queues have a series of their own, the others share `{table.OTHER}`; the "
+            f"first {table.MAX_SCHEDULES} schedules by name have series, the others have none. No "
             "label ever carries a shop, a job, a host or an error's text; those belong into logs.",
             "## Outcomes of an attempt",
             _grid(

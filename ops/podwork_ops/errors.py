@@ -36,7 +36,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.USAGE: "a wrong option, argument, setting or declaration: mend it and run again",
     ExitCode.CONFLICT: "the state is not what the command needs, or another process holds the lease",
     ExitCode.DECLINED: "you answered no",
-    ExitCode.NOT_FOUND: "no such pod, shop or job",
+    ExitCode.NOT_FOUND: "no such pod, shop, job, process, hold, limit or schedule",
     ExitCode.UNREACHABLE: "Redis, a shard, the directory or the registry does not answer: try later",
     ExitCode.INTERNAL: "a fault of podwork's own; --debug shows where",
     ExitCode.TIMED_OUT: "waited for as long as was allowed",
@@ -53,11 +53,9 @@ class AppNotLoaded(ConfigurationError):
 class ConfirmationNeeded(PodworkError):
     """Raised when a command needs a yes and nobody is there to say it."""
 
-    def __init__(self, action: str) -> None:
+    def __init__(self, action: str, remedy: str = "pass --yes") -> None:
         self.action = action
-        super().__init__(
-            f"to {action} needs a confirmation, and there is no terminal to ask on", "pass --yes"
-        )
+        super().__init__(f"to {action} needs a confirmation, and there is no terminal to ask on", remedy)
 
 
 class Declined(PodworkError):
@@ -91,6 +89,36 @@ class JobNotFound(PodworkError):
         )
 
 
+class JobAmbiguous(PodworkError):
+    """Raised when several jobs fit the beginning of an id."""
+
+    def __init__(self, text: str, job_ids: Sequence[str]) -> None:
+        self.job_ids = list(job_ids)
+        super().__init__(f"several jobs begin with {text}", f"give more of the id: {', '.join(job_ids)}")
+
+
+class JobsLeftAlone(PodworkError):
+    """Raised after a report in which named jobs were left as they are."""
+
+    def __init__(self, left: int, of: int, state: str) -> None:
+        self.left = left
+        super().__init__(
+            f"{left} of {of} jobs left alone, the first is {state}", "see: podctl jobs why ID, --help"
+        )
+
+
+class LimitNotFound(PodworkError):
+    """Raised when a limit is named that is not there."""
+
+    def __init__(self, name: str, present: Sequence[str]) -> None:
+        self.name = name
+        super().__init__(f"there is no limit {name}", f"the limits are: {', '.join(present) or 'none'}")
+
+
+class ProcessNotFound(PodworkError):
+    """Raised when no live process fits what was named."""
+
+
 class PodConflict(PodworkError):
     """Raised when a pod is in a state that forbids what was asked."""
 
@@ -110,13 +138,25 @@ EXIT_CODES: dict[str, ExitCode] = {
     "UnknownJob": ExitCode.USAGE,
     "InvalidArguments": ExitCode.USAGE,
     "InvalidRoute": ExitCode.USAGE,
+    "InvalidTime": ExitCode.USAGE,
     "StoreUnavailable": ExitCode.UNREACHABLE,
     "StoreRefused": ExitCode.FAILED,
     "ShopOnHold": ExitCode.CONFLICT,
     "RedirectLoop": ExitCode.FAILED,
     "LeaseLost": ExitCode.CONFLICT,
     "StaleEpoch": ExitCode.CONFLICT,
+    "TimeLimitExceeded": ExitCode.FAILED,
+    "MemoryLimitExceeded": ExitCode.FAILED,
+    "JobProcessDied": ExitCode.FAILED,
+    "NoJobProcess": ExitCode.FAILED,
     "InvalidJobId": ExitCode.USAGE,
+    "InvalidFilter": ExitCode.USAGE,
+    "InvalidCursor": ExitCode.USAGE,
+    "UnknownSelection": ExitCode.NOT_FOUND,
+    "SelectionTaken": ExitCode.CONFLICT,
+    "UnknownSchedule": ExitCode.NOT_FOUND,
+    "ScheduleBusy": ExitCode.CONFLICT,
+    "UnknownHold": ExitCode.NOT_FOUND,
     # podwork_pods
     "MissingDriver": ExitCode.USAGE,
     "UnknownPod": ExitCode.NOT_FOUND,
@@ -137,12 +177,18 @@ EXIT_CODES: dict[str, ExitCode] = {
     "DirectoryUnavailable": ExitCode.UNREACHABLE,
     "ShardUnavailable": ExitCode.UNREACHABLE,
     "ShardUnprepared": ExitCode.FAILED,
+    "ForeignRedis": ExitCode.CONFLICT,
+    "RelaySuperseded": ExitCode.CONFLICT,
     # podwork_ops
     "AppNotLoaded": ExitCode.USAGE,
     "ConfirmationNeeded": ExitCode.USAGE,
     "Declined": ExitCode.DECLINED,
     "PortTaken": ExitCode.CONFLICT,
     "JobNotFound": ExitCode.NOT_FOUND,
+    "JobAmbiguous": ExitCode.USAGE,
+    "JobsLeftAlone": ExitCode.CONFLICT,
+    "LimitNotFound": ExitCode.NOT_FOUND,
+    "ProcessNotFound": ExitCode.NOT_FOUND,
     "PodConflict": ExitCode.CONFLICT,
     "ShopConflict": ExitCode.CONFLICT,
     "ChecksFailed": ExitCode.FAILED,

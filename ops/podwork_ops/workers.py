@@ -13,13 +13,16 @@ from dataclasses import dataclass
 
 from podwork import App
 from podwork.identity import new_incarnation
+from podwork.schedules.ticker import service as schedules_service
 from podwork.settings import Settings
-from podwork.worker import Connections, Supervisor, WorkerSpec
-from podwork_ops.application import load_app
+from podwork.worker import Connections, JobConnections, Supervisor, WorkerSpec
+from podwork.worker.surveyor import Surveyor
+from podwork_ops.application import declare_schedules, load_app
 from podwork_ops.composition import Platform, open_platform
 from podwork_ops.metrics import MetricsEndpoint, WorkerMetrics
 from podwork_pods import PodState
 from podwork_pods.errors import PodUnavailable
+from podwork_pods.outbox.service import relay_service
 from podwork_pods.topology import Topology
 
 
@@ -33,15 +36,18 @@ class WorkerStart:
     queues: list[str]
     processes: int
     threads: int
+    isolate: bool
     drain_seconds: float
     revision: str
     metrics: str | None
 
     def __str__(self) -> str:
         metrics = f"metrics http://{self.metrics}/metrics" if self.metrics else "no metrics endpoint"
+        runners = "job processes" if self.isolate else "threads"
         return (
             f"pod {self.pod_id}: working for {self.app} on {', '.join(self.queues)}; "
-            f"{self.processes} x {self.threads} threads, revision {self.revision}, {metrics}, pid {self.pid}"
+            f"{self.processes} x {self.threads} {runners}, revision {self.revision}, "
+            f"{metrics}, pid {self.pid}"
         )
 
 
@@ -58,6 +64,7 @@ def run_workers(settings: Settings, pod_id: int, started: Callable[[WorkerStart]
             port is taken. Once it runs, a server that goes away is waited for.
     """
     app = load_app(settings.app.target)
+    declare_schedules(settings.schedules.file, app)
     check_pod(settings, pod_id)
     metrics = WorkerMetrics(pod_id, settings.app.revision)
     supervisor = Supervisor(worker_spec(settings, app, pod_id), metrics.observe)
@@ -100,6 +107,8 @@ def worker_spec(settings: Settings, app: App, pod_id: int) -> WorkerSpec:
         prefetch_seconds=worker.prefetch_seconds,
         revision=settings.app.revision,
         connect=lambda: connect_child(settings, app, pod_id),
+        isolate=worker.isolate,
+        connect_in_job=lambda: connect_in_job(settings, app),
     )
 
 
@@ -121,7 +130,19 @@ def connect_child(settings: Settings, app: App, pod_id: int) -> Connections:
         close=close,
         directory_epoch=lambda: topology.cache.position,
         connected=lambda: presence.held,
+        services=(
+            relay_service(topology.outbox_rows(pod_id), topology.gates(pod_id)),
+            schedules_service(app.schedules, pod_id),
+            Surveyor,
+        ),
     )
+
+
+def connect_in_job(settings: Settings, app: App) -> JobConnections:
+    """Open what one job's own process needs, which connects nothing before it is used (`--isolate`)."""
+    platform = Platform(settings, Topology.open(settings))
+    platform.bind(app)
+    return JobConnections(platform.client, platform.close)
 
 
 def _details(settings: Settings) -> dict[str, str]:
@@ -137,6 +158,7 @@ def _start(settings: Settings, pod_id: int, metrics: str | None) -> WorkerStart:
         queues=worker.queues,
         processes=worker.processes,
         threads=worker.threads,
+        isolate=worker.isolate,
         drain_seconds=worker.drain_seconds,
         revision=settings.app.revision,
         metrics=metrics,

@@ -5,10 +5,13 @@ and no SQL: a shop is an opaque number, and where its work belongs is asked thro
 """
 
 from podwork.app import App
-from podwork.context import JobContext, current_job
-from podwork.errors import PodworkError
+from podwork.context import JobContext, current_job, follow_up
+from podwork.errors import PodworkError, TimeLimitExceeded
 from podwork.job import Call, Job, JobClass
-from podwork.signals import Discard, Interrupted, Retry
+from podwork.limits import Bucket, Concurrency, Window
+from podwork.retry import RetryPolicy
+from podwork.signals import Bury, Cancel, Discard, Interrupted, Retry, Snooze
+from podwork.unique import Unique
 
 __all__ = [
     # declaring and pushing
@@ -16,12 +19,23 @@ __all__ = [
     "Job",
     "JobClass",
     "Call",
+    # what is declared beside the code
+    "RetryPolicy",
+    "Unique",
+    "Concurrency",
+    "Bucket",
+    "Window",
     # inside a running job
     "JobContext",
     "current_job",
+    "follow_up",
     "Interrupted",
-    "Discard",
+    "Snooze",
     "Retry",
+    "Discard",
+    "Cancel",
+    "Bury",
     # what may go wrong
     "PodworkError",
+    "TimeLimitExceeded",
 ]

@@ -16,8 +16,9 @@ import msgspec
 
 from podwork.errors import ConfigurationError, InvalidArguments
 
-RESERVED = frozenset({"pod"})
-"""Names that `enqueue` uses for routing. `shop_id` is one too, and a job may take it: see `takes_shop_id`."""
+OPTIONS = frozenset({"in_", "at", "expires_in", "idempotency_key", "transaction"})
+RESERVED = OPTIONS | {"pod"}
+"""Names that `enqueue` uses itself. `shop_id` is one too, and a job may take it: see `takes_shop_id`."""
 
 _JSON_SCALARS = (msgspec.inspect.IntType, msgspec.inspect.FloatType, msgspec.inspect.BoolType,
                  msgspec.inspect.StrType, msgspec.inspect.NoneType, msgspec.inspect.AnyType,
@@ -108,7 +109,7 @@ class Parameters:
         if parameter.name in RESERVED:
             raise ConfigurationError(
                 f"{self._job_class}: a parameter may not be called {parameter.name!r}",
-                "enqueue() uses the name to say where the job goes; call it otherwise",
+                "enqueue() uses the name itself; call it otherwise",
             )
 
     def _check_hint(self, name: str, hint: Any) -> None:

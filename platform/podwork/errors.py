@@ -45,6 +45,18 @@ class InvalidRoute(PodworkError):
     """Raised at push when it is not clear on which pod the job belongs."""
 
 
+class InvalidTime(PodworkError):
+    """Raised at push when it is not clear when the job is to run, or how long it may wait."""
+
+    def __init__(self, job_class: str, why: str) -> None:
+        self.job_class = job_class
+        self.why = why
+        super().__init__(
+            f"{job_class}: {why}",
+            "give seconds or a timedelta; at= takes seconds since 1970 or a zoned datetime",
+        )
+
+
 class StoreUnavailable(PodworkError):
     """Raised when a pod's Redis cannot be reached or refuses to work."""
 
@@ -111,4 +123,27 @@ class StaleEpoch(PodworkError):
         super().__init__(
             f"shop {shop_id}: epoch {epoch} is stale ({found})",
             "the work is rolled back and goes where the shop is",
+        )
+
+
+class TimeLimitExceeded(PodworkError):
+    """Raised inside a job that has run longer than its class may, and fails it if not caught."""
+
+    def __init__(self, limit: str = "soft") -> None:  # no argument when it is raised from outside
+        self.limit = limit
+        super().__init__(
+            f"the job has run longer than its {limit} limit",
+            f"let it do less at once, or raise {limit}_limit_seconds where its class is declared",
+        )
+
+
+class MemoryLimitExceeded(PodworkError):
+    """Raised for a job whose own process was killed because it used more memory than it may."""
+
+    def __init__(self, used_bytes: int, limit_bytes: int) -> None:
+        self.used_bytes = used_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"the job's process used {used_bytes >> 20} MiB, more than {limit_bytes >> 20} MiB",
+            "let it do less at once, or raise worker.memory_limit_mib",
         )

@@ -8,6 +8,7 @@ restarted process is another incarnation.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import secrets
@@ -41,6 +42,12 @@ class InvalidJobId(PodworkError):
 def new_job_id(now_ms: int, shop: str) -> str:
     """Return a new id for a job of the shop (its number as text, or `keys.POD_LANE`)."""
     return f"{now_ms:011x}{next(_counter) & _MASK:010x}-{shop}"
+
+
+def derived_job_id(moment_ms: int, shop: str, origin: str) -> str:
+    """Return the id that only this origin has at this moment: whoever makes it again makes the same."""
+    digest = hashlib.sha1(origin.encode(), usedforsecurity=False).hexdigest()[:10]
+    return f"{moment_ms:011x}{digest}-{shop}"
 
 
 def shop_text(job_id: str) -> str:

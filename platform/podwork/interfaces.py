@@ -1,7 +1,8 @@
-"""The two protocols through which the engine meets pods, without knowing them, and the clock.
+"""The protocols through which the engine meets pods, without knowing them, and the clock.
 
-Owns: `Router` (asked at push), `Fence` (asked before a run), `Clock`. `podwork_pods` implements the
-first two over the directory; `podwork.single` implements them for an application with one pod.
+Owns: `Router` (asked at push), `Fence` (asked before a run), `Outbox` (given jobs that belong to a
+transaction), `Clock`. `podwork_pods` implements the first three over the directory and the shards;
+`podwork.single` implements router and fence for an application with one pod.
 To the engine a shop is an opaque integer, a pod a number, an epoch a number that grows.
 """
 
@@ -9,7 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from podwork.parcel import Parcel
 
 LARGEST_SHOP_ID = 2**63 - 1
 """Shops are numbered from 0 to what a signed 64-bit column holds."""
@@ -50,6 +54,20 @@ class Fence(Protocol):
 
         Raises:
             StaleEpoch: the shop's work belongs to another pod, as far as this process knows.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """Keeps jobs in the shard until the transaction that makes them has committed."""
+
+    def add(self, transaction: object, parcels: Sequence[Parcel], pod: int | None) -> None:
+        """Write the jobs with the transaction: they are pushed if and only if it commits.
+
+        `pod` is where work without a shop belongs; None when the parcels are for shops.
+
+        Raises:
+            InvalidRoute: the transaction is none of the shop's, or none on the pod's shard.
         """
         ...
 

@@ -10,21 +10,23 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec
 
 from podwork.arguments import Parameters
-from podwork.context import JobContext
 from podwork.errors import ConfigurationError
+from podwork.policy import JobPolicy
 
 if TYPE_CHECKING:
     from podwork.app import App
+    from podwork.context import JobContext
     from podwork.lease import Lease
 
 P = ParamSpec("P")
 _LAZY = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
 QUEUE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-JOB_NAME = re.compile(r"[^\s|]+")
-DEFAULT_RETRY = 25
+JOB_NAME = re.compile(r"[\w.<>-]+")
+"""Job classes are named in Redis beside other words: no blanks, commas, quotes, @, : or |."""
 
 
 class Job:
@@ -38,9 +40,9 @@ class Job:
         self.context = context
 
     @classmethod
-    def enqueue(cls, *args: Any, shop_id: int | None = None, pod: int | None = None, **kwargs: Any) -> str:
+    def enqueue(cls, *args: Any, **kwargs: Any) -> str:
         """Push the job; see `JobClass.enqueue`."""
-        return cls._declared().enqueue(*args, shop_id=shop_id, pod=pod, **kwargs)
+        return cls._declared().enqueue(*args, **kwargs)
 
     @classmethod
     def enqueue_on_every_pod(cls, *args: Any, **kwargs: Any) -> list[str]:
@@ -48,9 +50,9 @@ class Job:
         return cls._declared().enqueue_on_every_pod(*args, **kwargs)
 
     @classmethod
-    def enqueue_bulk(cls, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    def enqueue_bulk(cls, rows: Iterable[Mapping[str, Any]], *, transaction: object = None) -> list[str]:
         """Push one job a row; see `JobClass.enqueue_bulk`."""
-        return cls._declared().enqueue_bulk(rows)
+        return cls._declared().enqueue_bulk(rows, transaction=transaction)
 
     @classmethod
     def _declared(cls) -> JobClass[...]:
@@ -68,11 +70,11 @@ class JobClass(Generic[P]):
 
     Attributes:
         name: how it is called in the queue; `module.function` unless `name=` was given.
-        queue: where it is queued. retry: how many attempts follow the first before it is buried.
+        queue: where it is queued. policy: what else was declared about it.
     """
 
     def __init__(
-        self, app: App, target: Callable[P, Any] | type[Job], *, name: str, queue: str, retry: int
+        self, app: App, target: Callable[P, Any] | type[Job], *, name: str, queue: str, policy: JobPolicy
     ) -> None:
         if not QUEUE_NAME.fullmatch(queue):
             raise ConfigurationError(
@@ -80,16 +82,15 @@ class JobClass(Generic[P]):
             )
         if not JOB_NAME.fullmatch(name) or not name.isprintable():
             raise ConfigurationError(
-                f"{name!r} is not a job's name", "use a dotted name, without spaces or |"
+                f"{name!r} is not a job's name", "use a dotted name of letters, digits, _, -, < and >"
             )
-        if type(retry) is not int or retry < 0:
-            raise ConfigurationError(f"{name}: retry={retry!r}", "give a number of attempts, 0 or more")
         self.app = app
         self.target = target
         self.name = name
         self.queue = queue
-        self.retry = retry
+        self.policy = policy
         self.parameters = _parameters(name, target)
+        policy.check(name, self.parameters.names)
         self.__doc__ = target.__doc__
         self.__module__ = target.__module__
 
@@ -111,29 +112,55 @@ class JobClass(Generic[P]):
         *args: Any,
         shop_id: int | None = None,
         pod: int | None = None,
+        in_: float | timedelta | None = None,
+        at: float | datetime | None = None,
+        expires_in: float | timedelta | None = None,
+        idempotency_key: str | None = None,
+        transaction: object = None,
         **kwargs: Any,
     ) -> str:
         """Push the job to the pod that owns the shop, or to the given pod; return its id.
 
+        Args:
+            *args: the job's own arguments, as its signature declares them; likewise `**kwargs`.
+            shop_id: the shop for which it works. pod: the pod, for work without a shop.
+            in_: run it so long from now, in seconds or as a timedelta.
+            at: run it then, in seconds since 1970 or as a datetime with a zone.
+            expires_in: drop it if it has not started so long after it became due.
+            idempotency_key: for a day, a push of the same shop with the same key is this one, and
+                answers this one's id.
+            transaction: a session of the shop's shard: the job exists if and only if that commits.
+
         Raises:
             InvalidArguments: the arguments do not fit or are not JSON.
             InvalidRoute: neither or both of `shop_id` and `pod`.
+            InvalidTime: `in_`, `at` or `expires_in` is no time.
             StoreUnavailable, StoreRefused, ShopOnHold: the pod did not accept it.
         """
-        return self.app.client.push(Call(self, args, kwargs), shop_id=shop_id, pod=pod)
+        return self.app.client.push(
+            Call(self, args, kwargs),
+            shop_id=shop_id,
+            pod=pod,
+            in_=in_,
+            at=at,
+            expires_in=expires_in,
+            idempotency_key=idempotency_key,
+            transaction=transaction,
+        )
 
     def enqueue_on_every_pod(self, *args: Any, **kwargs: Any) -> list[str]:
         """Push the job once to every pod that accepts jobs; return the ids in the order of the pods."""
         call = Call(self, args, kwargs)
         return [self.app.client.push(call, pod=pod_id) for pod_id in self.app.client.pod_ids()]
 
-    def enqueue_bulk(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    def enqueue_bulk(self, rows: Iterable[Mapping[str, Any]], *, transaction: object = None) -> list[str]:
         """Push one job a row; a row holds what `enqueue` takes by name, `shop_id` or `pod` included.
 
         Costs about a twentieth of single pushes. Returns the ids in the order of the rows. Jobs are accepted
         in portions: after an error the earlier ones stand (`error.accepted` counts them, where it has any).
+        With `transaction`, all of them exist if and only if that commits.
         """
-        return self.app.client.push_bulk(self, rows)
+        return self.app.client.push_bulk(self, rows, transaction=transaction)
 
     def run(self, lease: Lease, context: JobContext) -> Any:
         """Run the job for a lease, in the calling thread."""

@@ -13,13 +13,39 @@ Owns: the names. The Lua scripts use the same names (`scripts/prelude.lua`); a t
 | `podwork:wake:{queue}` | list | at most one token: a push may have happened (a hint, not a promise) | until taken |
 | `podwork:schedule` | sorted set | job id by the time it is due, ms | until due |
 | `podwork:dead` | sorted set | job id by the time it was buried, ms; bounded in number and age | until retried or discarded |
-| `podwork:parked` | set | job classes that have parked jobs | while any is parked |
-| `podwork:parked:{class}` | sorted set | job id by the time it was parked, ms | until a worker knows the class |
+| `podwork:rooms` | hash | room -> jobs parked in it; a room's lanes and ring are named as a queue's | while any is parked |
+| `podwork:parked` | hash | job id -> the room in which it waits | until it leaves the room |
+| `podwork:holds` | hash | hold -> `until queue class shop {json}`; see `podwork.holds` | until lifted, or its time is over |
+| `podwork:limits` | hash | limit -> `kind amount period burst`; see `podwork.limits` | until removed |
+| `podwork:passes:{limit}` | set | ids of the jobs that have a slot of the limit | while any has |
+| `podwork:granted` | hash | job id -> limits whose slots it has while it waits for its turn | until it is claimed |
+| `podwork:bucket:{limit}` | string | `tokens ms` of a bucket, `count ms` of a window | expires when it would be full again |
+| `podwork:weights` | hash | shop -> jobs it may start in a turn of the ring; no field: one | until removed |
+| `podwork:locks:{shop}` | hash | digest -> `{job id} {until, ms or 0}`; see `podwork.unique` | until the job starts or ends, or its time is over |
+| `podwork:alarms` | sorted set | what is to be looked at (`hold:`, `limit:`, `room:`, `lock:`), by when, ms | until then |
+| `podwork:ended` | set | ids of ended jobs that came from the outbox | until the relay has deleted their rows |
+| `podwork:carried` | hash | id of an outbox row -> the job that took over its content (`unique`, replace) | until the row ends |
+| `podwork:relay` | string | token of the relay whose pushes count: the last that began | until the next begins |
+| `podwork:generation` | hash | `id`: which Redis this is, as the shard remembers; `batch`: the relay's last push; `since`, `lost`: see `relay_begin.lua` | for ever |
+| `podwork:successes` | hash | schedule -> when one of its jobs last succeeded, ms | until the schedule is forgotten |
+| `podwork:schedules` | hash | schedule -> `turn {json}`; see `podwork.schedules.entry` | until a week after the code has stopped to declare it |
+| `podwork:ticks:{schedule}` | sorted set | runs of a schedule: their begin by their end, ms; see `podwork.schedules.plan` | as above; bounded in number |
+| `podwork:catalogues:{app}` | sorted set | starts of an application, by a token, in their order | for ever; bounded in number |
 | `podwork:processes` | sorted set | incarnation by the end of its lease, ms of Redis's clock | until it leaves or is reclaimed |
 | `podwork:process:{incarnation}` | hash | what the process says of itself | as above |
-| `podwork:held:{incarnation}` | hash | job id -> time of the claim, ms, or `started`; what the process holds | as above |
+| `podwork:held:{incarnation}` | hash | job id -> `claimed ms`, or that with flags and limits; what the process holds | as above |
+| `podwork:orders:{incarnation}` | list | what the process is told to do at its next heartbeat | as above |
+| `podwork:leader` | string | the incarnation that does what one process a pod does | until it is gone |
 | `podwork:gate` | hash | shop -> `state epoch pod`; no field: open | since the shop's first move |
-| `podwork:totals` | hash | counters of the pod: `acknowledged`, `retried`, `buried`, `reclaimed`, ... | for ever |
+| `podwork:selection:{selection}` | hash | a frozen set of jobs: what it is, what is done with it, and with what outcome | some hours |
+| `podwork:chosen:{selection}` | list | ids of the frozen set that are still to be dealt with | as above |
+| `podwork:totals` | hash | counters of the pod: `acknowledged`, `retried`, `buried`, `reclaimed`, `claimed:{queue}`, ... | for ever |
+
+What is held is `claimed ms`, or `claimed ms|flags|limit|limit...` where more matters at its end. Flags: `S` its start was said, `O` it has started and must not start again, `T` something hangs on
+its end (a lock, a schedule, a row of the outbox), `C` a person cancelled it meanwhile.
+
+A room is a queue that nobody serves; it is named after what its jobs wait for: `!unknown:{class}@{version}`
+(a worker that knows the class), `!hold:{hold}`, `!limit:{limit}`, `!after:{job id}` (the end of that job).
 """
 
 from __future__ import annotations
@@ -29,7 +55,20 @@ POD_LANE = "pod"
 SIZES = "podwork:sizes"
 SCHEDULE = "podwork:schedule"
 DEAD = "podwork:dead"
+ROOMS = "podwork:rooms"
 PARKED = "podwork:parked"
+HOLDS = "podwork:holds"
+LIMITS = "podwork:limits"
+GRANTED = "podwork:granted"
+WEIGHTS = "podwork:weights"
+ALARMS = "podwork:alarms"
+ENDED = "podwork:ended"
+CARRIED = "podwork:carried"
+RELAY = "podwork:relay"
+GENERATION = "podwork:generation"
+SUCCESSES = "podwork:successes"
+SCHEDULES = "podwork:schedules"
+LEADER = "podwork:leader"
 PROCESSES = "podwork:processes"
 GATE = "podwork:gate"
 TOTALS = "podwork:totals"
@@ -60,9 +99,19 @@ def wake(queue: str) -> str:
     return f"podwork:wake:{queue}"
 
 
-def parked(job_class: str) -> str:
-    """Return the key of the parked jobs of a class."""
-    return f"podwork:parked:{job_class}"
+def passes(limit: str) -> str:
+    """Return the key of the jobs that have a slot of a limit."""
+    return f"podwork:passes:{limit}"
+
+
+def bucket(limit: str) -> str:
+    """Return the key of what a rate limit has left."""
+    return f"podwork:bucket:{limit}"
+
+
+def locks(shop: str) -> str:
+    """Return the key of the shop's locks of unique jobs."""
+    return f"podwork:locks:{shop}"
 
 
 def process(incarnation: str) -> str:
@@ -73,3 +122,28 @@ def process(incarnation: str) -> str:
 def held(incarnation: str) -> str:
     """Return the key of the jobs that a process holds."""
     return f"podwork:held:{incarnation}"
+
+
+def orders(incarnation: str) -> str:
+    """Return the key of what a process is told to do."""
+    return f"podwork:orders:{incarnation}"
+
+
+def ticks(schedule: str) -> str:
+    """Return the key of the stretches of time in which a schedule has ticked."""
+    return f"podwork:ticks:{schedule}"
+
+
+def catalogues(app: str) -> str:
+    """Return the key of the order in which an application was started."""
+    return f"podwork:catalogues:{app}"
+
+
+def selection(selection: str) -> str:
+    """Return the key of what a frozen set of jobs is."""
+    return f"podwork:selection:{selection}"
+
+
+def chosen(selection: str) -> str:
+    """Return the key of the ids of a frozen set that are still to be dealt with."""
+    return f"podwork:chosen:{selection}"

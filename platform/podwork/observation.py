@@ -17,8 +17,12 @@ import msgspec
 DURATION_BUCKETS_SECONDS = (0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 1800.0)
 WAIT_BUCKETS_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
-OUTCOMES = ("succeeded", "retried", "dead", "interrupted", "lost", "discarded", "forwarded", "parked")
-"""How an attempt may end. `lost`: it ran, but the lease was gone when its end was to be written."""
+OUTCOMES = (
+    "succeeded", "retried", "dead", "interrupted", "snoozed", "lost", "discarded", "cancelled", "expired",
+    "forwarded", "parked", "crashed",
+)  # fmt: skip
+"""How an attempt may end. `lost`: it ran, but the lease was gone when its end was to be written. `crashed`:
+its own process died (`--isolate`)."""
 
 
 class Attempt(NamedTuple):
@@ -43,11 +47,30 @@ class Histogram(msgspec.Struct):
         self.sum += other.sum
 
 
+class ScheduleGauges(msgspec.Struct, frozen=True):
+    """A schedule's service level; `last_success` (seconds since 1970) and `sla_seconds` of 0 mean: none."""
+
+    last_success: float
+    sla_seconds: float
+    breached: bool
+
+
+class PodGauges(msgspec.Struct, frozen=True):
+    """The pod as a whole, as its leader saw it last: jobs by `queue|state` or by state, and its schedules."""
+
+    queue_jobs: dict[str, int] = {}
+    queue_latency_seconds: dict[str, float] = {}
+    jobs: dict[str, int] = {}
+    schedules: dict[str, ScheduleGauges] = {}
+    lacks_jobs: bool = False
+    """Whether Redis has lost jobs that the shard's outbox knows."""
+
+
 class Observation(msgspec.Struct):
     """A delta of counters since the last one, and the gauges as they stand.
 
     `attempts` is keyed `queue|job_class|outcome`, `enqueued` `queue|job_class`, `durations` by job class,
-    `waits` by queue.
+    `waits` by queue. Only the child that leads its pod has something to say of the `pod`.
     """
 
     attempts: dict[str, int] = {}
@@ -60,6 +83,7 @@ class Observation(msgspec.Struct):
     idle: int = 0
     directory_epoch: int = 0
     connected: bool = True
+    pod: PodGauges | None = None
 
 
 class Tally:
@@ -67,6 +91,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._pod: PodGauges | None = None
+        self._lacks_jobs = False
         self._reset()
 
     def attempt(
@@ -108,11 +134,24 @@ class Tally:
         with self._lock:
             self._stale_epochs += 1
 
+    def surveyed(self, pod: PodGauges | None) -> None:
+        """Say how the pod stands until the next call; None: this process does not know, or does not lead."""
+        with self._lock:
+            self._pod = pod
+
+    def compared(self, *, lacks_jobs: bool) -> None:
+        """Say whether Redis has lost jobs that the outbox knows, until the next call."""
+        with self._lock:
+            self._lacks_jobs = lacks_jobs
+
     def take(
         self, *, busy: int = 0, idle: int = 0, directory_epoch: int = 0, connected: bool = True
     ) -> Observation:
         """Return what was counted since the last call, with the gauges given, and start again at zero."""
         with self._lock:
+            pod = self._pod
+            if pod is not None and self._lacks_jobs:
+                pod = msgspec.structs.replace(pod, lacks_jobs=True)
             observation = Observation(
                 attempts={"|".join(key): count for key, count in self._attempts.items()},
                 enqueued={"|".join(key): count for key, count in self._enqueued.items()},
@@ -124,6 +163,7 @@ class Tally:
                 idle=idle,
                 directory_epoch=directory_epoch,
                 connected=connected,
+                pod=pod,
             )
             self._reset()
         return observation

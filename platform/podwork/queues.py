@@ -4,59 +4,50 @@ Owns the calls of the scripts and the meaning of their answers. Promises (DESIGN
 change is one atomic step; what a process changes, it changes only while it holds the job (J5). The states
 of a job and the ways between them:
 
-    push ──> ready ──claim──> held ──acknowledge──> ended          (record deleted)
-               ^                │ ──retry──> scheduled ──promote──> ready
-               │                │ ──release──> ready, at the head  (interruption, no attempt spent)
-               │                │ ──bury──> dead
-               │                │ ──park──> parked ──unpark──> ready
-               │                │ ──forget──> ended here           (another pod has it under the same id)
-               └────reclaim─────┘ (the holder's lease ended; the third time within an hour: dead)
+    push ──> ready ──claim──> held ──acknowledge, complete──> ended  (record deleted; follow-ups stored)
+      │        ^ │              │ ──discard──> ended                 (without success: cancelled, expired)
+      │        │ └─claim,       │ ──retry, snooze──> scheduled ──promote──> ready
+      │        │   over a       │ ──release──> ready, at the head    (interruption, no attempt spent)
+      │        │   limit or     │ ──bury──> dead ──revive──> ready
+      │        │   on hold ──> parked <──park── (unknown class) ──unpark, admit, lift──> ready
+      │        │                │ ──forget──> ended here             (another pod has it under the same id)
+      │        └─reclaim, crash─┘ (the holder's lease ended, or the job's own process; the third time: dead)
+      └─(due later)──> scheduled
 
-Leaves to others: what runs and when to retry (`podwork.worker`), where a job belongs (`podwork.client`).
+Leaves to others: what runs and when to retry (`podwork.worker`), where a job belongs (`podwork.client`), what
+people do to jobs (`podwork.interventions`), holds and limits (`podwork.holds`, `podwork.limits`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
 
-from podwork import keys, lease, store
+from podwork import keys, store
 from podwork.errors import LeaseLost
 from podwork.lease import Lease
+from podwork.parcel import Parcel
+from podwork.transitions import (
+    End,
+    Pulse,
+    PushGroup,
+    Reclaimed,
+    Refusal,
+    Stored,
+    acknowledgement,
+    ending,
+    flat,
+    flat_locks,
+    leases_of,
+    refusal_of,
+)
+
+__all__ = ["End", "Pulse", "PushGroup", "Queues", "Reclaimed", "Refusal", "Stored"]
 
 POISON_RECLAIMS = 3
 POISON_WINDOW_MS = 3_600_000
 DEAD_JOBS_LIMIT = 10_000
 DEAD_AGE_LIMIT_MS = 180 * 86_400_000
-
-
-class PushGroup(NamedTuple):
-    """Jobs of one shop for one queue, with the epoch under which the pusher believes the shop is here."""
-
-    queue: str
-    shop: str
-    epoch: int
-    jobs: Sequence[tuple[str, bytes]]
-    """(id, record) of each job."""
-
-
-class Refusal(NamedTuple):
-    """A group that the gate did not accept."""
-
-    group: int
-    """Its position in the push, from 0."""
-    pod_id: int | None
-    """The pod where the shop is; None: the shop is being switched, wait."""
-    epoch: int
-
-
-class Reclaimed(NamedTuple):
-    """A job taken back from a process whose lease ended."""
-
-    id: str
-    incarnation: str
-    buried: bool
 
 
 class Queues:
@@ -84,64 +75,113 @@ class Queues:
         arguments: list[store.Argument] = []
         flag = b"1" if fresh else b"0"
         for group in groups:
-            arguments += (group.queue, group.shop, group.epoch, flag, len(group.jobs))
+            arguments += (group.queue, group.shop, group.epoch, group.due_ms, flag, len(group.jobs))
             for job in group.jobs:
                 arguments += job
         answer = self.store.call("push", *arguments)
-        return [_refusal(entry) for entry in answer[1:]]
+        return [refusal_of(entry) for entry in answer[1:]]
+
+    def push_locked(self, parcel: Parcel, epoch: int) -> Stored | Refusal:
+        """Accept a job that asks for locks, or say which job stands for it. Raises as `push` does.
+
+        It may be repeated under the same id: the job's own lock is no conflict.
+        """
+        answer = self.store.call(
+            "push_locked", parcel.queue, parcel.shop, epoch, parcel.due_ms, parcel.id, parcel.record(epoch),
+            *flat_locks(parcel.locks),
+        )  # fmt: skip
+        if answer[0] in (b"HOLD", b"MOVED"):
+            return refusal_of([1, *answer])
+        return Stored(answer[0].decode(), answer[1].decode())
 
     # Claiming and ending
 
     def claim(self, incarnation: str, queues: Sequence[str], limit: int) -> list[Lease]:
         """Take up to `limit` jobs, from the first queue that has any, then the next. Raises LeaseLost."""
         answer = self.store.call("claim", incarnation, limit, *queues)
-        return _leases(incarnation, answer)
+        return leases_of(incarnation, answer)
 
     def turn(
-        self, incarnation: str, finished: Sequence[Lease], queues: Sequence[str], limit: int
+        self, incarnation: str, ends: Sequence[End], queues: Sequence[str], limit: int
     ) -> tuple[list[str], list[Lease]]:
-        """Acknowledge what is finished and claim what comes next, in one round trip.
+        """Write down ends and claim what comes next, in one round trip; a limit of 0 claims nothing.
 
-        Returns: the ids whose acknowledgement was refused, and the new leases.
+        Returns: the ids whose end was refused (not held any more), and the new leases.
         Raises:
             LeaseLost: the incarnation has no lease; nothing was claimed.
-            StoreUnavailable: both may or may not have happened; acknowledge again and `adopt`.
+            StoreUnavailable: all of it may or may not have happened; say the ends again and `adopt`.
         """
+        plain = [end.lease for end in ends if end.is_plain]
+        special = [end for end in ends if not end.is_plain]
         calls: list[tuple[str, Sequence[store.Argument]]] = []
-        if finished:
-            calls.append(("acknowledge", _acknowledgement(incarnation, finished)))
-        calls.append(("claim", (incarnation, limit, *queues)))
+        if plain:
+            calls.append(("acknowledge", acknowledgement(incarnation, plain)))
+        calls += [ending(incarnation, end) for end in special]
+        if limit:
+            calls.append(("claim", (incarnation, limit, *queues)))
         answers = self.store.call_many(calls)
-        refused = [job_id.decode() for job_id in answers[0]] if finished else []
-        return refused, _leases(incarnation, answers[-1])
+        leases = leases_of(incarnation, answers.pop()) if limit else []
+        refused = [job_id.decode() for job_id in answers.pop(0)] if plain else []
+        refused += [end.lease.id for end, done in zip(special, answers, strict=True) if not done]
+        return refused, leases
 
-    def start(self, incarnation: str, lease: Lease) -> bool:
-        """Say that a job which was reclaimed before is being started; False: not held any more, do not.
+    def start(self, incarnation: str, lease: Lease, *, at_most_once: bool = False) -> bool:
+        """Say that a job is being started; False: it is not held any more, do not start it.
 
-        Only for such jobs: a job is poison if processes died while it ran, not while it waited in them.
+        Needed for a job that was reclaimed before (it is poison if processes died while it ran, not while it
+        waited in them), that may start only once, or that has a lock until its start.
         """
-        return bool(self.store.call("start", incarnation, lease.id))
+        digest = lease.extras.get("u", "")
+        return bool(
+            self.store.call("start", incarnation, lease.shop, lease.id, "SO" if at_most_once else "S", digest)
+        )
 
     def acknowledge(self, incarnation: str, leases: Sequence[Lease]) -> list[str]:
         """End jobs; return the ids that the incarnation does not hold (any more), which were left alone."""
         if not leases:
             return []
-        refused = self.store.call("acknowledge", *_acknowledgement(incarnation, leases))
+        refused = self.store.call("acknowledge", *acknowledgement(incarnation, leases))
         return [job_id.decode() for job_id in refused]
 
     def adopt(self, incarnation: str) -> list[Lease]:
         """Return all that the incarnation holds; after a claim whose answer was lost. Raises LeaseLost."""
-        return _leases(incarnation, self.store.call("adopt", incarnation))
+        return leases_of(incarnation, self.store.call("adopt", incarnation))
 
-    def retry(self, incarnation: str, lease: Lease, due: float, error: str) -> bool:
+    def retry(
+        self,
+        incarnation: str,
+        lease: Lease,
+        due: float,
+        error: str,
+        extras: Mapping[str, str] | None = None,
+    ) -> bool:
         """Schedule a failed job for `due` (seconds since 1970), one attempt spent. False: not held."""
         due_ms = int(due * 1000)
-        stored = lease.record(attempts=lease.attempts + 1, due_ms=due_ms, error=error)
-        return bool(self.store.call("retry", incarnation, lease.shop, lease.id, due_ms, stored))
+        stored = lease.record(attempts=lease.attempts + 1, due_ms=due_ms, error=error, extras=extras)
+        return bool(self.store.call("retry", incarnation, lease.shop, lease.id, due_ms, stored, "retried"))
 
-    def bury(self, incarnation: str, lease: Lease, reason: str) -> bool:
+    def snooze(
+        self,
+        incarnation: str,
+        lease: Lease,
+        due: float,
+        extras: Mapping[str, str] | None = None,
+        *,
+        interrupted: bool = False,
+    ) -> bool:
+        """Schedule a job for `due` (seconds since 1970); no attempt is spent. False: not held.
+
+        `interrupted` counts an interruption: it had been started.
+        """
+        due_ms, times = int(due * 1000), lease.interruptions + interrupted
+        stored = lease.record(due_ms=due_ms, interruptions=times, error=lease.error, extras=extras)
+        return bool(self.store.call("retry", incarnation, lease.shop, lease.id, due_ms, stored, "snoozed"))
+
+    def bury(
+        self, incarnation: str, lease: Lease, reason: str, extras: Mapping[str, str] | None = None
+    ) -> bool:
         """Put a job into the dead set for the stated reason. False: not held any more."""
-        stored = lease.record(attempts=lease.attempts + 1, error=reason)
+        stored = lease.record(attempts=lease.attempts + 1, error=reason, extras=extras)
         arguments = (incarnation, lease.shop, lease.id, stored, DEAD_JOBS_LIMIT, DEAD_AGE_LIMIT_MS)
         return bool(self.store.call("bury", *arguments))
 
@@ -162,30 +202,58 @@ class Queues:
         """Drop a job that another pod has accepted under the same id. False: not held any more."""
         return bool(self.store.call("forget", incarnation, lease.shop, lease.id))
 
+    def crash(self, incarnation: str, lease: Lease, how: str) -> str:
+        """Do with a job whose own process died what a reclaim does; `how`: what it did (`was killed by
+        SIGSEGV`).
+
+        Returns `queued`, `buried` or `cancelled`; empty: it is not held any more.
+        """
+        bounds = (POISON_RECLAIMS, POISON_WINDOW_MS, DEAD_JOBS_LIMIT, DEAD_AGE_LIMIT_MS)
+        fate = self.store.call("crash", incarnation, lease.shop, lease.id, how, *bounds)
+        return fate.decode() if fate else ""
+
     # Waiting for something other than a turn
 
     def park(self, incarnation: str, lease: Lease) -> bool:
-        """Set a job aside whose class this revision does not know (J7). False: not held any more."""
-        return bool(self.store.call("park", incarnation, lease.shop, lease.id, lease.job_class))
+        """Set a job aside whose class or version this revision does not know (J7). False: not held."""
+        room = f"!unknown:{lease.job_class}@{lease.version}"
+        return bool(self.store.call("park", incarnation, lease.shop, lease.id, room))
 
-    def unpark(self, classes: Iterable[str], limit: int = 1000) -> int:
-        """Queue again what was parked of the classes; return how many."""
-        return int(self.store.call("unpark", limit, *classes))
+    def unpark(self, classes: Mapping[str, int], limit: int = 1000) -> int:
+        """Queue again what was parked of the classes, up to the given versions; return how many."""
+        return int(self.store.call("unpark", limit, *flat(classes)))
 
     def promote(self, limit: int = 1000) -> int:
         """Move what is due from the schedule into the lanes; return how many left the schedule."""
         return int(self.store.call("promote", limit))
 
+    def sound_alarms(self, limit: int = 100, most: int = 1000) -> int:
+        """Look at what was to be looked at by now (`scripts/alarm.lua`); return how many alarms went off."""
+        return int(self.store.call("alarm", limit, most))
+
+    def next_due(self, *, alarms: bool = True) -> tuple[float | None, float | None]:
+        """Return when the next scheduled job is due, and when the next alarm goes off, ms; None: never.
+
+        Without `alarms` they are not looked at, which saves a command.
+        """
+        asked = (keys.SCHEDULE, keys.ALARMS) if alarms else (keys.SCHEDULE,)
+        found = self.store.commands(*(("ZRANGE", key, 0, 0, "WITHSCORES") for key in asked))
+        times = [float(first[1]) if first else None for first in found]
+        return times[0], times[1] if alarms else None
+
     # The life of a process
 
     def register(self, incarnation: str, fields: Mapping[str, str | int | float]) -> None:
         """Give the incarnation its lease; `fields` is what it says of itself."""
-        self.store.call("register", incarnation, self._lease_ms, *_flat(fields))
+        self.store.call("register", incarnation, self._lease_ms, *flat(fields))
 
-    def heartbeat(self, incarnation: str, fields: Mapping[str, str | int | float]) -> None:
+    def heartbeat(self, incarnation: str, fields: Mapping[str, str | int | float]) -> Pulse:
         """Renew the lease. Raises LeaseLost: it was reclaimed and never comes back."""
-        if not self.store.call("heartbeat", incarnation, self._lease_ms, *_flat(fields)):
+        answer = self.store.call("heartbeat", incarnation, self._lease_ms, *flat(fields))
+        if not answer:
             raise LeaseLost(incarnation)
+        now_ms, leads, expired, *orders = answer
+        return Pulse(int(now_ms), bool(leads), bool(expired), [order.decode() for order in orders])
 
     def deregister(self, incarnation: str) -> int:
         """Leave; return how many jobs were still held, which the next reclaim gives back."""
@@ -229,30 +297,3 @@ class Queues:
         if state not in {"open", "hold", "moved"}:
             raise ValueError(f"a gate is open, hold or moved, not {state!r}")
         return bool(self.store.call("gate", shop_id, state, epoch, pod_id))
-
-
-def _refusal(entry: Sequence[Any]) -> Refusal:
-    if entry[1] == b"HOLD":
-        return Refusal(int(entry[0]) - 1, None, 0)
-    return Refusal(int(entry[0]) - 1, int(entry[2]), int(entry[3]))
-
-
-def _leases(incarnation: str, answer: Sequence[bytes] | None) -> list[Lease]:
-    if answer is None:
-        raise LeaseLost(incarnation)
-    return lease.from_claim(incarnation, answer)
-
-
-def _acknowledgement(incarnation: str, leases: Sequence[Lease]) -> list[store.Argument]:
-    arguments: list[store.Argument] = [incarnation]
-    for held in sorted(leases, key=_shop_of) if len(leases) > 1 else leases:
-        arguments += (held.shop, held.id)
-    return arguments
-
-
-def _shop_of(held: Lease) -> str:
-    return held.shop
-
-
-def _flat(fields: Mapping[str, str | int | float]) -> list[store.Argument]:
-    return [part for field in fields.items() for part in field]

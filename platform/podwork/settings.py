@@ -98,11 +98,22 @@ class ShardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `podctl workers` command."""
 
-    queues: Annotated[list[str], Meta(description="Queues to serve, most urgent first.", min_length=1)] = (
-        msgspec.field(default_factory=lambda: ["critical", "default", "low"])
-    )
+    queues: Annotated[
+        list[str],
+        Meta(
+            description="Queues to serve, most urgent first; or with weights: `critical:6`, `default:3`.",
+            min_length=1,
+        ),
+    ] = msgspec.field(default_factory=lambda: ["critical", "default", "low"])
     processes: Annotated[Positive, Meta(description="Child processes.")] = 1
     threads: Annotated[Positive, Meta(description="Processors (threads) per child.")] = 5
+    isolate: Annotated[
+        bool,
+        Meta(
+            description="Run each job in a process of its own, forked for it: a crash costs that job alone, "
+            "and each job pays for a fork."
+        ),
+    ] = False
     drain_seconds: Annotated[
         Seconds, Meta(description="How long TERM lets running jobs go on before they are given back.")
     ] = 25.0
@@ -110,12 +121,27 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Seconds, Meta(description="How long a silent process keeps its jobs; then others reclaim them.")
     ] = 15.0
     memory_limit_mib: Annotated[
-        Count, Meta(description="A child above this resident memory drains and is replaced; 0: no limit.")
+        Count,
+        Meta(
+            description="A child above this resident memory drains and is replaced; with isolate a job's "
+            "process above it is killed, and the job has failed. 0: no limit."
+        ),
     ] = 0
     prefetch_seconds: Annotated[
         Seconds,
         Meta(description="How much work, by the measured duration of its jobs, a child holds unstarted."),
     ] = 0.05
+
+
+class SchedulesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Recurring schedules, beside those that the application declares in code."""
+
+    file: Annotated[
+        str,
+        Meta(
+            description="A TOML file that declares schedules, one table `[schedules.NAME]` each; empty: none."
+        ),
+    ] = ""
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +170,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redis: RedisSettings = RedisSettings()
     shard: ShardSettings = ShardSettings()
     worker: WorkerSettings = WorkerSettings()
+    schedules: SchedulesSettings = SchedulesSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
@@ -222,12 +249,22 @@ def _convert(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
             what = f"{key} = {value!r} (from {origins[key]}): {error}"
             raise ConfigurationError(what, _description(section, name)) from None
         nested.setdefault(section, {})[name] = converted
-    queues = nested.get("worker", {}).get("queues", [])
-    if len(set(queues)) < len(queues):
-        raise ConfigurationError(
-            f"worker.queues (from {origins['worker.queues']}) names a queue twice", "name each once, in order"
-        )
+    if "queues" in nested.get("worker", {}):
+        _check_queues(nested["worker"]["queues"], origins["worker.queues"])
     return msgspec.convert(nested, Settings)
+
+
+def _check_queues(queues: list[str], origin: str) -> None:
+    from podwork.worker.queue_order import QueueOrder  # noqa: PLC0415 - the worker's package, only when it is set
+
+    try:
+        names = QueueOrder(queues).names
+    except ConfigurationError as error:
+        raise ConfigurationError(f"worker.queues (from {origin}): {error.what}", error.remedy) from None
+    if len(set(names)) < len(names):
+        raise ConfigurationError(
+            f"worker.queues (from {origin}) names a queue twice", "name each once, in order"
+        )
 
 
 def _find_file(file: Path | None, env: Mapping[str, str]) -> Path | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -46,16 +47,33 @@ _REFUSED = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.NoPermissionError,
 )
-_REFUSED_WHEN_FULL = ("push",)
+_REFUSED_WHEN_FULL = ("push", "push_locked", "relay", "tick")
 """Scripts that a full Redis refuses. The others end jobs or keep leases: without them it stays full."""
+_SCRIPTS = resources.files("podwork") / "scripts"
+_USES = re.compile(r"^-- Uses: (.*)\.$", re.MULTILINE)
 
 
 @cache
 def script_source(name: str) -> str:
-    """Return the text of a script with its flags and the prelude in front of it."""
-    folder = resources.files("podwork") / "scripts"
+    """Return the text of a script: its flags, the prelude, the parts that it uses, itself."""
     flags = "#!lua\n" if name in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom\n"
-    return flags + (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    text = (_SCRIPTS / f"{name}.lua").read_text()
+    return "".join([flags, (_SCRIPTS / "prelude.lua").read_text(), *_parts_used(text).values(), text])
+
+
+def parts_named(text: str) -> list[str]:
+    """Return the parts that a header names (`-- Uses: rooms, slots.`)."""
+    named = _USES.search(text)
+    return named[1].split(", ") if named else []
+
+
+def _parts_used(text: str) -> dict[str, str]:
+    """Return the parts that a text uses, each once and after those that it uses itself."""
+    parts: dict[str, str] = {}
+    for name in parts_named(text):
+        part = (_SCRIPTS / "parts" / f"{name}.lua").read_text()
+        parts |= {**_parts_used(part), name: part}
+    return parts
 
 
 @cache
@@ -110,6 +128,14 @@ class Store:
                 answers[position] = self._exchange(
                     [("EVAL", script_source(script), "0", *arguments)], timeout_seconds
                 )[0]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise self._translate(answer)
+        return answers
+
+    def commands(self, *commands: Sequence[Argument]) -> list[Any]:
+        """Run several plain commands in one round trip. Raises as `call` does."""
+        answers = self._exchange(commands, None)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise self._translate(answer)
@@ -185,6 +211,7 @@ class Store:
                 socket_connect_timeout=self.timeout_seconds,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
+                max_connections=2**31,  # it counts those of ended threads, too: its 100 would run out
             )
         except ValueError as error:
             raise ConfigurationError(

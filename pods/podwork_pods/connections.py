@@ -23,10 +23,13 @@ from podwork_pods.pod import Pod, PodState
 
 
 class _Open:
-    """What one process has opened, by pod; each with the URL that it was made for."""
+    """What one process has opened, by pod; each with the URL that it was made for.
+
+    An engine's key says, beside the pod, whether it commits every statement by itself.
+    """
 
     def __init__(self) -> None:
-        self.engines: dict[int, tuple[str, Engine]] = {}
+        self.engines: dict[tuple[int, bool], tuple[str, Engine]] = {}
         self.stores: dict[int, tuple[str, Store]] = {}
         self.lock = threading.Lock()
 
@@ -45,15 +48,15 @@ class PodConnections:
         self._redis = redis or RedisSettings()
         self._own = PerProcess(_Open)
 
-    def engine(self, pod_id: int) -> Engine:
-        """Return the shard's engine.
+    def engine(self, pod_id: int, *, autocommit: bool = False) -> Engine:
+        """Return the shard's engine; or one of which each statement is a transaction (`make_engine`).
 
         Raises:
             UnknownPod, PodUnavailable: there is no such pod, or it is down.
         """
         pod = self._serving(pod_id, "reach its shard")
-        url, engine = self._own.get().engines.get(pod_id, ("", None))
-        return engine if engine is not None and url == pod.shard_url else self._open_engine(pod)
+        url, engine = self._own.get().engines.get((pod_id, autocommit), ("", None))
+        return engine if engine is not None and url == pod.shard_url else self._open_engine(pod, autocommit)
 
     def store(self, pod_id: int) -> Store:
         """Return the pod's Redis.
@@ -65,13 +68,21 @@ class PodConnections:
         url, store = self._own.get().stores.get(pod_id, ("", None))
         return store if store is not None and url == pod.redis_url else self._open_store(pod)
 
-    def shard_engine(self, pod: Pod, *, must_exist: bool = True) -> Engine:
+    def pod_of(self, engine: Engine) -> int | None:
+        """Return the pod to whose shard this engine, or a view of it, leads; None: it is not one of these."""
+        own = self._own.peek()
+        opened = list(own.engines.items()) if own is not None else []
+        return next((pod_id for (pod_id, _), (_, ours) in opened if ours.pool is engine.pool), None)
+
+    def shard_engine(self, pod: Pod, *, must_exist: bool = True, autocommit: bool = False) -> Engine:
         """Return a new engine for a pod's shard, to prepare or probe it; the caller disposes of it."""
 
         def unavailable(why: str) -> ShardUnavailable:
             return ShardUnavailable(pod.id, address_of(pod.shard_url), why)
 
-        engine = make_engine(pod.shard_url, unavailable, self._shard, must_exist=must_exist)
+        engine = make_engine(
+            pod.shard_url, unavailable, self._shard, must_exist=must_exist, autocommit=autocommit
+        )
         unbroken.watch(engine)
         return engine
 
@@ -90,15 +101,15 @@ class PodConnections:
             raise PodUnavailable(pod_id, pod.state, doing)
         return pod
 
-    def _open_engine(self, pod: Pod) -> Engine:
-        own = self._own.get()
+    def _open_engine(self, pod: Pod, autocommit: bool) -> Engine:
+        own, key = self._own.get(), (pod.id, autocommit)
         with own.lock:
-            url, engine = own.engines.get(pod.id, ("", None))
+            url, engine = own.engines.get(key, ("", None))
             if engine is None or url != pod.shard_url:
                 if engine is not None:
                     engine.dispose()  # what is checked out is closed when it comes back
-                engine = self.shard_engine(pod)
-                own.engines[pod.id] = (pod.shard_url, engine)
+                engine = self.shard_engine(pod, autocommit=autocommit)
+                own.engines[key] = (pod.shard_url, engine)
             return engine
 
     def _open_store(self, pod: Pod) -> Store:

@@ -51,7 +51,12 @@ _ASK_AGAIN_SECONDS = (0.0005, 0.002)
 
 
 def make_engine(
-    url: str, unavailable: Unavailable, settings: ShardSettings, *, must_exist: bool = True
+    url: str,
+    unavailable: Unavailable,
+    settings: ShardSettings,
+    *,
+    must_exist: bool = True,
+    autocommit: bool = False,
 ) -> Engine:
     """Return an engine for the URL; nothing is connected yet.
 
@@ -60,6 +65,8 @@ def make_engine(
         unavailable: makes the error that is raised when the server cannot be reached or is lost.
         settings: time-outs and size of the pool.
         must_exist: a missing SQLite file is an error, not a new, empty database.
+        autocommit: each statement is a transaction of its own, so that whoever is stopped between two of them
+            holds no lock. On SQLite `begin` around one statement is as good.
 
     Raises:
         MissingDriver: the URL's driver is not installed.
@@ -69,7 +76,7 @@ def make_engine(
         if parsed.get_backend_name() == "sqlite":
             engine = _sqlite_engine(parsed, unavailable, settings, must_exist)
         else:
-            engine = _mysql_engine(parsed, settings)
+            engine = _mysql_engine(parsed, settings, autocommit)
     except ModuleNotFoundError as error:
         raise MissingDriver(parsed.drivername, str(error.name), "podwork[mysql]") from None
     _type_errors(engine, url, unavailable)
@@ -93,10 +100,12 @@ def reader(engine: Engine) -> Engine:
     return engine.execution_options(**{READS_ONLY: True})
 
 
-def _mysql_engine(url: URL, settings: ShardSettings) -> Engine:
+def _mysql_engine(url: URL, settings: ShardSettings, autocommit: bool) -> Engine:
     engine = create_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
-        isolation_level="READ COMMITTED",
+        # As the engine's own, not as an option of a connection: setting that, SQLAlchemy lets the driver's
+        # errors through as they are.
+        isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
         pool_size=settings.pool_size,
         max_overflow=-1,
         pool_recycle=_RECYCLE_SECONDS,
@@ -109,6 +118,12 @@ def _mysql_engine(url: URL, settings: ShardSettings) -> Engine:
             "init_command": f"SET SESSION innodb_lock_wait_timeout={settings.lock_wait_seconds}",
         },
     )
+
+    @event.listens_for(engine, "connect")
+    def set_up(dbapi_connection: Any, _record: Any) -> None:
+        if autocommit:
+            with dbapi_connection.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
     # The pool's own reset would send ROLLBACK after every COMMIT: one round trip for nothing. The driver's
     # word is not enough to leave it out: it learns nothing from a SELECT, and a locking one leaves a lock.

@@ -197,13 +197,34 @@ class ShardUnavailable(PodworkError):
 
 
 class ShardUnprepared(PodworkError):
-    """Raised when a shard has no fence table."""
+    """Raised when a shard lacks one of podwork's own tables."""
 
-    def __init__(self, pod_id: int) -> None:
+    def __init__(self, pod_id: int, table: str = "podwork_fence") -> None:
         self.pod_id = pod_id
+        self.table = table
         super().__init__(
-            f"the shard of pod {pod_id} is not prepared: it has no table podwork_fence",
+            f"the shard of pod {pod_id} is not prepared: it has no table {table}",
             "add the pod again with podctl pods add, which prepares its shard",
+        )
+
+
+class RelaySuperseded(PodworkError):
+    """Raised when a relay acts after another one has begun."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        super().__init__(f"another relay has begun since {token}", "nothing was changed; begin anew")
+
+
+class ForeignRedis(PodworkError):
+    """Raised when a pod's Redis is one that belongs to another shard."""
+
+    def __init__(self, pod_id: int, address: str) -> None:
+        self.pod_id = pod_id
+        self.address = address
+        super().__init__(
+            f"Redis at {address} is not pod {pod_id}'s: it belongs to another shard",
+            "nothing was pushed there; mend the pod's redis_url, or give the pod an empty Redis",
         )
 
 

@@ -114,6 +114,11 @@ class ShardFence:
         self._truth = truth
         self._clock = clock or SystemClock()
 
+    @property
+    def pod_id(self) -> int:
+        """The pod whose shard it is."""
+        return self._pod_id
+
     def create_schema(self, connection: Connection) -> None:
         """Make the table if it is missing."""
         table.create(connection, checkfirst=True)

@@ -8,6 +8,8 @@ composition root).
 
 from __future__ import annotations
 
+from functools import partial
+
 from podwork.client import Client
 from podwork.interfaces import Route
 from podwork.queues import Queues
@@ -17,6 +19,11 @@ from podwork_pods.connections import PodConnections
 from podwork_pods.directory import Directory
 from podwork_pods.engines import create_tables
 from podwork_pods.fence import ShardFence
+from podwork_pods.outbox import ShardOutbox, schema
+from podwork_pods.outbox.gates import Gates
+from podwork_pods.outbox.place import Places
+from podwork_pods.outbox.ringing import Ringer
+from podwork_pods.outbox.rows import OutboxRows
 from podwork_pods.pod import Pod
 from podwork_pods.registry import PodRegistry, open_registry
 from podwork_pods.roster import Roster
@@ -38,6 +45,8 @@ class Topology:
         self.router = DirectoryRouter(self.cache, self.roster)
         self.connections = PodConnections(self.roster.pod, settings.shard, settings.redis)
         self.transactions = ShopTransactions(self.cache, self.connections.engine, self.shard_fence)
+        self._ringer = Ringer(self.connections.store)
+        self.outbox = ShardOutbox(Places(self.connections.pod_of, self.roster.pods), self._ringer.ring)
 
     @classmethod
     def open(cls, settings: Settings) -> Topology:
@@ -51,7 +60,12 @@ class Topology:
 
     def client(self) -> Client:
         """Return a client that pushes jobs to the pods that own their shops."""
-        return Client(self.router, self.queues, hold_timeout_seconds=self.settings.redis.hold_timeout_seconds)
+        return Client(
+            self.router,
+            self.queues,
+            hold_timeout_seconds=self.settings.redis.hold_timeout_seconds,
+            outbox=self.outbox,
+        )
 
     def queues(self, pod_id: int) -> Queues:
         """Return the pod's queues.
@@ -69,6 +83,14 @@ class Topology:
         """Return the fences in the pod's shard."""
         return ShardFence(pod_id, lambda: self.connections.engine(pod_id), self.directory.locate)
 
+    def outbox_rows(self, pod_id: int) -> OutboxRows:
+        """Return the outbox in the pod's shard."""
+        return OutboxRows(pod_id, partial(self.connections.engine, pod_id, autocommit=True))
+
+    def gates(self, pod_id: int) -> Gates:
+        """Return the gates that the pod's fences call for."""
+        return Gates(pod_id, partial(self.connections.engine, pod_id), self.directory.locate)
+
     def allocate_shop(self) -> tuple[int, Route]:
         """Make a new shop on one of the active pods; return its number and its route.
 
@@ -82,7 +104,9 @@ class Topology:
         self.directory.create_schema()
 
     def prepare_shard(self, pod_id: int) -> None:
-        """Make the fence table in the pod's shard (and an SQLite shard's file); repeatable.
+        """Make podwork's tables in the pod's shard (and an SQLite shard's file); repeatable.
+
+        In a shard that was prepared by an earlier version it makes what has been added since.
 
         Raises:
             UnknownPod: there is no such pod.
@@ -92,11 +116,13 @@ class Topology:
         engine = self.connections.shard_engine(pod, must_exist=False)
         try:
             create_tables(engine, self.shard_fence(pod_id).create_schema)
+            create_tables(engine, schema.create)
         finally:
             engine.dispose()
 
     def close(self) -> None:
         """Close what this process opened."""
+        self._ringer.close()
         self.cache.close()
         self.roster.close()
         self.connections.close()

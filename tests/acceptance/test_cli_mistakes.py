@@ -213,7 +213,7 @@ def test_doctor_names_what_does_not_answer_and_fails(podctl: Podctl, half_dead_s
     assert ("pod", "2", "redis", "fail") in rows
     assert ("pod", "2", "shard", "fail") in rows
     assert "hunter2" not in done.stdout + done.stderr
-    assert done.stderr.startswith("podctl: 3 of ")
+    assert done.stderr.startswith("podctl: 4 of ")
 
 
 def test_a_port_that_is_taken_is_one_line(podctl: Podctl) -> None:

@@ -59,7 +59,7 @@ def test_queues_and_states_are_listed_for_one_pod_and_for_all(podctl: Podctl) ->
     assert listed["pods"][0]["ready"] >= 1
     assert {pod["pod_id"] for pod in podctl.json("queues", "list")["pods"]} == {1, 2}
     text = "\n".join(podctl.table("queues", "list"))
-    assert "SHOPS WAITING" in text
+    assert "PAUSED BY, WHY" in text
     assert "SCHEDULED" in text
     assert "DEAD" in text
 

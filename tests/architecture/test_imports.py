@@ -15,7 +15,6 @@ from tests.architecture.sources import PACKAGES, ROOT, SOURCE_ROOTS, imported_mo
 WRAPPED: dict[str, dict[str, str]] = {
     "redis": {
         "platform/podwork/store.py": "the one wrapper: time-outs, forks and errors are settled there",
-        "platform/podwork/inspection.py": "reads through the wrapper's client; only its errors are named",
         "ops/podwork_ops/local/": "waits for a server that it has just started",
     },
     "hiredis": {"platform/podwork/store.py": "packs commands; redis-py uses the rest of it"},

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from podwork import keys
+from podwork.store import parts_named
 from tests.architecture.sources import lua_files
 
 TYPES = {"string", "hash", "list", "set", "sorted set"}
 CONSTANT = re.compile(r"\b([A-Z][A-Z_]+)\b")
 PRELUDE = next((path for path in lua_files() if path.stem == "prelude"), Path())
-SCRIPTS = [path for path in lua_files() if path.stem != "prelude"]
+PARTS = [path for path in lua_files() if path.parent.name == "parts"]
+SCRIPTS = [path for path in lua_files() if path.stem != "prelude" and path not in PARTS]
 
 
 def _documented() -> dict[str, tuple[str, str]]:
@@ -55,11 +57,16 @@ def test_the_scripts_use_the_same_names() -> None:
     assert set(_lua_names().values()) == prefixes
 
 
-def _keys_touched(text: str) -> set[str]:
-    """Return the constants that the script uses itself or through the prelude's functions."""
-    bodies = dict(
-        re.findall(r"^local function (\w+)\(.*?\n(.*?)^end$", PRELUDE.read_text(), re.MULTILINE | re.DOTALL)
+def _functions(path: Path) -> dict[str, str]:
+    """Return the functions of the prelude or a part: name -> body."""
+    return dict(
+        re.findall(r"^local function (\w+)\(.*?\n(.*?)^end$", path.read_text(), re.MULTILINE | re.DOTALL)
     )
+
+
+def _keys_touched(text: str) -> set[str]:
+    """Return the constants that the text uses itself or through the prelude's functions."""
+    bodies = _functions(PRELUDE)
     touched: set[str] = set()
     seen: set[str] = set()
     waiting = [text]
@@ -72,14 +79,32 @@ def _keys_touched(text: str) -> set[str]:
     return touched
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def _parts_called(path: Path) -> set[str]:
+    """Return the parts whose functions the text calls."""
+    body = re.sub(r"--.*", "", path.read_text())
+    own = _functions(path)
+    return {
+        part.stem
+        for part in PARTS
+        if part != path
+        and any(re.search(rf"\b{name}\(", body) for name in _functions(part) if name not in own)
+    }
+
+
+@pytest.mark.parametrize("script", SCRIPTS + PARTS, ids=lambda path: path.stem)
 def test_a_script_says_what_it_does_and_names_its_keys(script: Path) -> None:
+    """Its own, and those of the prelude's functions; a part that it uses names the others itself."""
     text = script.read_text()
     header = text.split("\n\n")[0]
     assert header.startswith(f"-- {script.stem}: ")
     named = re.search(r"^-- Keys: (.*?)\.$", header, re.MULTILINE | re.DOTALL)
-    assert named, "the header has no line `-- Keys: ...`"
-    listed = re.findall(r"[a-z][a-z|]*(?::\{[a-z]+\})*", re.sub(r"\(read\)|\n--", "", named[1]))
+    text_of_keys = re.sub(r"\(read\)|\n--", "", named[1] if named else "")
+    listed = re.findall(r"[a-z][a-z|]*(?::\{[a-z]+\})*", text_of_keys)
     roots = {root for entry in listed for root in entry.split(":")[0].split("|")}
     expected = {_lua_names()[name].removeprefix("podwork:").rstrip(":") for name in _keys_touched(text)}
     assert roots == expected
+
+
+@pytest.mark.parametrize("script", SCRIPTS + PARTS, ids=lambda path: path.stem)
+def test_a_script_names_the_parts_that_it_uses(script: Path) -> None:
+    assert set(parts_named(script.read_text())) == _parts_called(script)

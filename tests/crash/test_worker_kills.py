@@ -9,6 +9,7 @@ import pytest
 
 from podwork.inspection import Inspection
 from podwork.job import JobClass
+from podwork.policy import JobPolicy
 from podwork.store import Store
 from tests.support import worker_shop as shop
 from tests.support.pause import Point
@@ -67,7 +68,7 @@ def test_killed_before_a_transition(
 
 def test_killed_before_parking(run: WorkerRun) -> None:
     newer: JobClass[Any] = JobClass(
-        shop.app, shop.newer, name="tests.support.worker_shop.newer", queue="default", retry=0
+        shop.app, shop.newer, name="tests.support.worker_shop.newer", queue="default", policy=JobPolicy()
     )
     job_id = run.push(newer)
     worker = run.start_pausing([Point("worker.before-park")], **QUICK)

@@ -130,7 +130,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def unpark(self) -> None:
-        self.queues.unpark(["c"])
+        self.queues.unpark({"c": 1})
         self._all("parked", "ready")
 
     @rule(process=st.sampled_from(PROCESSES))

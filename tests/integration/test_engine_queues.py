@@ -11,7 +11,7 @@ from podwork.errors import LeaseLost
 from podwork.identity import new_job_id
 from podwork.inspection import Inspection
 from podwork.lease import Lease
-from podwork.queues import PushGroup, Queues, Refusal
+from podwork.queues import End, PushGroup, Queues, Refusal
 from podwork.store import Store
 from tests.support.wait import until
 
@@ -80,7 +80,7 @@ def test_acknowledged_jobs_leave_nothing_behind(queues: Queues) -> None:
 def test_one_turn_acknowledges_and_claims(queues: Queues) -> None:
     push(queues, ("7", 3))
     first = claim(queues, 1)
-    refused, second = queues.turn(A, first, ["default"], 5)
+    refused, second = queues.turn(A, [End(lease) for lease in first], ["default"], 5)
     assert refused == []
     assert len(second) == 2
     assert counts(queues) == (0, 2, 0, 0, 0)
@@ -347,8 +347,8 @@ def test_parked_jobs_wait_for_a_worker_that_knows_them(queues: Queues) -> None:
     [held] = claim(queues)
     assert queues.park(A, held)
     assert counts(queues) == (0, 0, 0, 1, 0)
-    assert queues.unpark(["shop.other"]) == 0
-    assert queues.unpark(["shop.other", "shop.collect"]) == 1
+    assert queues.unpark({"shop.other": 1}) == 0
+    assert queues.unpark({"shop.other": 1, "shop.collect": 1}) == 1
     assert [lease.id for lease in claim(queues)] == [held.id]
 
 

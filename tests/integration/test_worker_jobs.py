@@ -10,6 +10,7 @@ import pytest
 
 from podwork.inspection import Inspection
 from podwork.job import JobClass
+from podwork.policy import JobPolicy
 from podwork.store import Store
 from podwork_ops.local.redis import RedisServer
 from tests.support import worker_shop as shop
@@ -94,7 +95,7 @@ def test_an_exit_inside_a_job_is_its_failure_and_the_thread_goes_on(run: WorkerR
 
 def test_a_class_of_a_newer_revision_waits_for_a_worker_that_knows_it(run: WorkerRun) -> None:
     newer: JobClass[Any] = JobClass(
-        shop.app, shop.newer, name="tests.support.worker_shop.newer", queue="default", retry=0
+        shop.app, shop.newer, name="tests.support.worker_shop.newer", queue="default", policy=JobPolicy()
     )
     job_id = run.push(newer)
     old = run.start()

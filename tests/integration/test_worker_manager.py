@@ -13,12 +13,13 @@ from podwork.identity import new_job_id
 from podwork.inspection import Inspection
 from podwork.lease import Lease
 from podwork.observation import Tally
-from podwork.queues import PushGroup, Queues
+from podwork.queues import End, PushGroup, Queues
 from podwork.store import Store
 from podwork.worker.life import Life
 from podwork.worker.manager import Ended, Manager
 from podwork.worker.outage import Outage
 from podwork.worker.prefetch import Prefetch
+from podwork.worker.queue_order import QueueOrder
 
 ME = "host:1:aaaa"
 QUEUE = "default"
@@ -38,9 +39,9 @@ class LossyQueues(Queues):
         return answer
 
     def turn(
-        self, incarnation: str, finished: Sequence[Lease], queues: Sequence[str], limit: int
+        self, incarnation: str, ends: Sequence[End], queues: Sequence[str], limit: int
     ) -> tuple[list[str], list[Lease]]:
-        answer = super().turn(incarnation, finished, queues, limit)
+        answer = super().turn(incarnation, ends, queues, limit)
         if self.lose:
             self.lose -= 1
             raise StoreUnavailable("here", "the answer got lost")
@@ -56,7 +57,7 @@ def queues(redis_url: str) -> LossyQueues:
 
 def manager_of(queues: Queues, threads: int = 2, tally: Tally | None = None) -> Manager:
     life = Life(ME, 30)
-    return Manager(queues, [QUEUE], Prefetch(threads, 0.05), tally or Tally(), life, Outage())
+    return Manager(queues, QueueOrder([QUEUE]), Prefetch(threads, 0.05), tally or Tally(), life, Outage())
 
 
 def push(queues: Queues, count: int) -> list[str]:

@@ -6,9 +6,10 @@ import os
 import signal
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -44,12 +45,14 @@ def mariadb_topology(folder: Path, url: str, pod_ids: Sequence[int] = (1, 2), **
     return prepared_topology(settings(f"sqlite:///{folder}/registry.db", url, **sections), shards)
 
 
-def prepared_topology(loaded: Settings, shards: dict[int, str]) -> Topology:
+def prepared_topology(
+    loaded: Settings, shards: Mapping[int, str], redis: Mapping[int, str] = MappingProxyType({})
+) -> Topology:
     """Return the topology with its tables, and a table `notes(shop_id, note)` in every shard."""
     topology = Topology.open(loaded)
     topology.prepare()
     for pod_id, shard_url in shards.items():
-        topology.registry.put(Pod(pod_id, shard_url, NO_REDIS))
+        topology.registry.put(Pod(pod_id, shard_url, redis.get(pod_id, NO_REDIS)))
         topology.prepare_shard(pod_id)
         with topology.connections.engine(pod_id).begin() as connection:
             connection.execute(text("CREATE TABLE notes (shop_id INTEGER, note VARCHAR(64))"))

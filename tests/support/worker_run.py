@@ -29,6 +29,8 @@ SHOP = 330
 class WorkerRun:
     """The pod's Redis from outside: pushes jobs, starts workers, reads the marks that jobs leave."""
 
+    program = PROGRAM
+
     def __init__(self, processes: Processes, url: str) -> None:
         self.url = url
         self.processes = processes
@@ -41,7 +43,7 @@ class WorkerRun:
     def start(self, **options: Any) -> ManagedProcess:
         """Start a worker and wait until its children are registered."""
         before = set(self.incarnations())
-        worker = self.processes.python("-m", PROGRAM, self.url, json.dumps(options))
+        worker = self.processes.python("-m", self.program, self.url, json.dumps(options))
         wanted = options.get("processes", 1)
         until(lambda: len(set(self.incarnations()) - before) >= wanted, message=f"children of {worker}")
         worker.wait_for_output("the worker is ready")
@@ -49,7 +51,7 @@ class WorkerRun:
 
     def start_pausing(self, stops: Sequence[Point], **options: Any) -> PausingProcess:
         """Start a worker that stops at the named points."""
-        return start_pausing(self.processes, stops, "-m", PROGRAM, self.url, json.dumps(options))
+        return start_pausing(self.processes, stops, "-m", self.program, self.url, json.dumps(options))
 
     def push(self, job: JobClass[Any], shop_id: int = SHOP, **args: Any) -> str:
         """Push one job of the worker shop."""

@@ -70,12 +70,6 @@ def nap(seconds: float) -> None:
 
 
 @app.job()
-def tick(at: float) -> None:
-    """Say how long after `at` it started."""
-    marks().publish("lat", time.time() - at)
-
-
-@app.job()
 def effect() -> None:
     """Leave one effect, whatever happens around it: the set of ids; and count the runs."""
     mark("runs")
@@ -241,6 +235,7 @@ def main() -> int:
     url, options = sys.argv[1], json.loads(sys.argv[2])
     os.environ["WORKER_SHOP_REDIS"] = url
     logging.basicConfig(stream=sys.stderr, level="INFO", format="%(process)d %(levelname)s %(message)s")
+    importlib.import_module("tests.support.ends_shop")
     if options.pop("knows_newer", False):
         app.job()(newer)
     elsewhere = options.pop("elsewhere", None)

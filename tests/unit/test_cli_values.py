@@ -8,7 +8,18 @@ import click
 import pytest
 
 from podwork.interfaces import LARGEST_SHOP_ID
-from podwork_ops.cli.values import Argument, Duration, JsonObject, Label, Number, QueueList
+from podwork_ops.cli.values import (
+    Argument,
+    ClassName,
+    Duration,
+    DurationOrNone,
+    JsonObject,
+    Label,
+    Number,
+    QueueList,
+    QueueName,
+    Rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +49,16 @@ def test_queues_keep_their_order() -> None:
     assert QueueList().convert("critical, default", None, None) == ["critical", "default"]
 
 
-@pytest.mark.parametrize("text", ["", "a,,b", "a,a", ","])
-def test_lists_of_queues_with_a_gap_or_a_repetition_are_refused(text: str) -> None:
+def test_queues_may_have_weights() -> None:
+    weighted = ["critical:6", "default:3", "low"]
+    assert QueueList().convert("critical:6, default:3,low", None, None) == weighted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a,,b", "a,a", ",", "a:2,a:3", "a,a:3", "a:0", "a:-1", "a:x", "a:", "A", "a b", "a:1.5", "!x"],
+)
+def test_lists_of_queues_with_a_gap_a_repetition_or_a_wrong_weight_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match=" - "):
         QueueList().convert(text, None, None)
 
@@ -84,3 +103,45 @@ def test_numbers_are_read_up_to_what_a_column_holds(text: Any, number: int) -> N
 def test_what_is_no_number_of_a_shop_is_refused_with_the_limits(text: str) -> None:
     with pytest.raises(click.BadParameter, match=r"no shop - .* from 0 to"):
         Number("shop", least=0).convert(text, None, None)
+
+
+def test_a_length_of_time_may_be_none_where_that_means_something() -> None:
+    assert DurationOrNone().convert("none", None, None) == 0
+    assert DurationOrNone().convert("90s", None, None) == 90
+    with pytest.raises(click.BadParameter, match="write 25s"):
+        DurationOrNone().convert("never", None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("100/1m", (100, 60)),
+        ("5/s", (5, 1)),
+        ("1000/1h", (1000, 3600)),
+        ("1/500ms", (1, 0.5)),
+        ("7/90", (7, 90)),
+    ],
+)
+def test_rates_are_so_many_in_so_long(text: str, rate: tuple[int, float]) -> None:
+    assert Rate().convert(text, None, None) == rate
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5/", "/1m", "0/1m", "-1/1m", "1.5/1m", "5/0s", "5/soon", "5/1m/1h"]
+)
+def test_what_is_no_rate_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="write 100/1m"):
+        Rate().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["Low", "", "a b", "*", "!hold:x", "a:1", "x" * 65])
+def test_what_names_no_queue_is_refused(text: str) -> None:
+    """A hold is kept with blanks between its parts and `*` for any: neither may come in by a name."""
+    with pytest.raises(click.BadParameter, match="not a queue's name"):
+        QueueName().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["", "shop collect", "*", "a,b", "a=b"])
+def test_what_names_no_job_class_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="not a job class"):
+        ClassName().convert(text, None, None)

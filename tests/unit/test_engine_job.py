@@ -34,7 +34,7 @@ class Reindex(Job):
 
 
 def lease_of(job_class: str, args: bytes, shop: str = "7") -> Lease:
-    stored = b'default 0 0 0 0 0 {"class":"%b","epoch":1,"args":%b}' % (job_class.encode(), args)
+    stored = b'- default 0 0 0 0 0 {"class":"%b","epoch":1,"args":%b}' % (job_class.encode(), args)
     return Lease("me", shop, f"id-{shop}", stored)
 
 
@@ -45,7 +45,7 @@ def context() -> JobContext:
 def test_a_declared_function_is_still_a_function() -> None:
     collect(1, 2, note="here")
     assert ran.pop() == (1, 2, "here")
-    assert (collect.name, collect.queue, collect.retry, collect.__doc__) == (
+    assert (collect.name, collect.queue, collect.policy.retry.count, collect.__doc__) == (
         "collect",
         "low",
         3,

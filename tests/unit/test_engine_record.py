@@ -46,10 +46,10 @@ def test_a_long_error_is_cut() -> None:
 
 
 def test_a_lease_changes_only_what_it_is_told() -> None:
-    stored = b'low 5 1 2 3 4 {"class":"c","epoch":6,"args":{}}\nold error'
+    stored = b'- low 5 1 2 3 4 {"class":"c","epoch":6,"args":{}}\nold error'
     lease = Lease("me", "7", "id-7", stored)
     assert (lease.attempts, lease.interruptions, lease.reclaims, lease.error) == (1, 2, 3, "old error")
-    assert lease.record(attempts=9, error="new") == b'low 5 9 2 3 4 {"class":"c","epoch":6,"args":{}}\nnew'
+    assert lease.record(attempts=9, error="new") == b'- low 5 9 2 3 4 {"class":"c","epoch":6,"args":{}}\nnew'
 
 
 def test_ids_sort_by_time_and_carry_their_shop() -> None:
@@ -79,3 +79,25 @@ def test_ids_are_unique_also_after_a_fork() -> None:
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(InvalidJobId):
         identity.shop_text(text)
+
+
+def test_extras_are_read_as_they_were_written_and_a_plain_job_is_seen_at_once() -> None:
+    extras = {"w": "00ff", "x": "1732274411000"}
+    stored = record.encode_first(
+        "low", 5, record.payload_prefix("c", 1, 2), b"{}", record.write_extras(extras)
+    )
+    lease = Lease("me", "7", "id-7", stored)
+    assert (lease.extras, lease.version, lease.epoch) == (extras, 2, 1)
+    assert Lease("me", "7", "id-7", lease.record(extras={})).extras == {}
+    plain = record.encode_first("low", 5, record.payload_prefix("c", 1), b"{}")
+    assert plain[:1] == b"-"
+    assert Lease("me", "7", "id-7", plain).version == 1
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"nonsense", b"- low x 0 0 0 0 {}", b"- low 1 0 0 0 0 {no json", b"\xff" * 40]
+)
+def test_a_record_that_cannot_be_read_is_a_fault_and_no_crash(stored: bytes) -> None:
+    lease = Lease("me", "7", "id-7", stored)
+    assert "cannot be read" in lease.fault
+    assert record.split(lease.record(error=lease.fault))[2] == lease.fault

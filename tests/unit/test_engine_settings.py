@@ -49,11 +49,19 @@ def test_lists_come_from_the_environment_by_commas(tmp_path: Path) -> None:
         ("", {"PODWORK_WORKER_THREADS": "many"}, "from environment"),
         ("[log]\nlevel = 'loud'", {}, "log.level .* debug, info, warning or error"),
         ("[worker]\nqueues = ['a', 'b', 'a']", {}, "twice"),
+        ("[worker]\nqueues = ['a:6', 'b', 'a:3']", {}, "twice"),
+        ("", {"PODWORK_WORKER_QUEUES": "a:6,b:0"}, "worker.queues .from environment.*weight"),
+        ("[worker]\nqueues = ['A']", {}, "worker.queues .* no queue"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, environment: dict[str, str], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         load(tmp_path, text, environment=environment)
+
+
+def test_queues_may_have_weights(tmp_path: Path) -> None:
+    loaded = load(tmp_path, "[worker]\nqueues = ['critical:6', 'default:3', 'low']")
+    assert loaded.settings.worker.queues == ["critical:6", "default:3", "low"]
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:

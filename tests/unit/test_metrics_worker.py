@@ -13,11 +13,19 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
-from podwork.observation import OUTCOMES, Observation, Tally
+from podwork.observation import OUTCOMES, Observation, PodGauges, ScheduleGauges, Tally
 from podwork_ops.metrics import WorkerMetrics, table
 from podwork_ops.metrics.worker import SILENT_AFTER_SECONDS
 
 FIRST_CHILD, SECOND_CHILD = 101, 102
+
+
+POD = PodGauges(
+    queue_jobs={"default|ready": 7, "default|held": 2, "low|ready": 0, "low|held": 0},
+    queue_latency_seconds={"default": 1.5, "low": 0.0},
+    jobs={"scheduled": 3, "parked": 1, "dead": 4},
+    schedules={"nightly": ScheduleGauges(1000.0, 300.0, True), "free": ScheduleGauges(0.0, 0.0, False)},
+)
 
 
 class Watch:
@@ -65,6 +73,7 @@ def everything() -> Observation:
     tally.enqueued("default", "shop.collect", 3)
     tally.reclaimed(2)
     tally.stale_epoch()
+    tally.surveyed(POD)
     return tally.take(busy=1, idle=4, directory_epoch=12)
 
 
@@ -82,6 +91,19 @@ def test_jobs_that_jobs_push_are_counted(metrics: WorkerMetrics) -> None:
     metrics.observe(FIRST_CHILD, everything())
     metrics.observe(SECOND_CHILD, everything())
     assert value(metrics, "jobs_enqueued_total", queue="default", job_class="shop.collect") == 6
+
+
+@pytest.mark.parametrize(("lacks_jobs", "shown"), [(True, 1), (False, 0)])
+def test_a_redis_that_lost_jobs_can_be_alerted_on(
+    metrics: WorkerMetrics, lacks_jobs: bool, shown: int
+) -> None:
+    tally = Tally()
+    tally.compared(lacks_jobs=lacks_jobs)
+    metrics.observe(SECOND_CHILD, tally.take())
+    assert value(metrics, "redis_lacks_jobs") is None  # it does not lead
+    tally.surveyed(POD)
+    metrics.observe(FIRST_CHILD, tally.take())
+    assert value(metrics, "redis_lacks_jobs") == shown
 
 
 def test_buckets_are_cumulative_and_hold_what_they_name(metrics: WorkerMetrics) -> None:
@@ -221,3 +243,69 @@ def test_names_follow_prometheus() -> None:
 
 def test_every_outcome_of_the_engine_has_a_meaning() -> None:
     assert set(table.OUTCOMES) == set(OUTCOMES)
+
+
+# The pod as a whole, which its leader alone describes
+
+
+def leading(pod: PodGauges | None = POD) -> Observation:
+    return Observation(pod=pod)
+
+
+def test_the_leader_describes_the_pod(metrics: WorkerMetrics) -> None:
+    metrics.observe(FIRST_CHILD, ran())
+    metrics.observe(SECOND_CHILD, leading())
+    assert value(metrics, "queue_jobs", queue="default", state="ready") == 7
+    assert value(metrics, "queue_jobs", queue="default", state="held") == 2
+    assert value(metrics, "queue_latency_seconds", queue="default") == 1.5
+    assert value(metrics, "pod_jobs", state="dead") == 4
+    assert value(metrics, "schedule_last_success_timestamp_seconds", schedule="nightly") == 1000.0
+    assert value(metrics, "schedule_sla_seconds", schedule="nightly") == 300.0
+    assert value(metrics, "schedule_breached", schedule="nightly") == 1
+    assert value(metrics, "schedule_breached", schedule="free") is None, "nothing was promised"
+
+
+def of_the_pod(metrics: WorkerMetrics) -> set[str]:
+    prefixes = ("podwork_queue_jobs", "podwork_queue_latency", "podwork_pod_jobs", "podwork_schedule")
+    return {name for name, _ in samples(metrics) if name.startswith(prefixes)}
+
+
+def test_the_series_of_a_child_that_leads_no_more_vanish(metrics: WorkerMetrics) -> None:
+    metrics.observe(FIRST_CHILD, leading())
+    assert of_the_pod(metrics)
+    metrics.observe(FIRST_CHILD, leading(None))
+    assert of_the_pod(metrics) == set()
+
+
+def test_the_series_of_a_leader_that_died_vanish(metrics: WorkerMetrics, watch: Watch) -> None:
+    metrics.observe(FIRST_CHILD, leading())
+    watch.seconds += SILENT_AFTER_SECONDS + 1
+    assert of_the_pod(metrics) == set()
+
+
+def test_while_two_believe_to_lead_the_one_heard_last_speaks(metrics: WorkerMetrics, watch: Watch) -> None:
+    metrics.observe(FIRST_CHILD, leading())
+    watch.seconds += 1
+    metrics.observe(SECOND_CHILD, leading(PodGauges(jobs={"dead": 5})))
+    assert value(metrics, "pod_jobs", state="dead") == 5
+    assert value(metrics, "schedule_breached", schedule="nightly") is None
+
+
+def test_queues_and_schedules_of_a_pod_are_bounded(metrics: WorkerMetrics) -> None:
+    queues = [f"queue{number:02}" for number in range(table.MAX_QUEUES + 3)]
+    names = [f"schedule{number:03}" for number in range(table.MAX_SCHEDULES + 3)]
+    metrics.observe(
+        FIRST_CHILD,
+        leading(
+            PodGauges(
+                queue_jobs={f"{queue}|ready": 10 for queue in queues},
+                queue_latency_seconds={queue: float(place) for place, queue in enumerate(queues)},
+                schedules={name: ScheduleGauges(1.0, 2.0, False) for name in names},
+            )
+        ),
+    )
+    assert value(metrics, "queue_jobs", queue="_other", state="ready") == 30
+    assert value(metrics, "queue_latency_seconds", queue="_other") == table.MAX_QUEUES + 2
+    found = [name for name, _ in samples(metrics) if name == "podwork_schedule_breached"]
+    assert len(found) == table.MAX_SCHEDULES
+    assert value(metrics, "schedule_breached", schedule=names[-1]) is None

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from podwork import App, Bury, Discard, Interrupted, Snooze, TimeLimitExceeded, record
 from podwork.context import JobContext, current_job, running
+from podwork.lease import Lease
 from podwork.worker.log_context import JobLogFilter, add_job_facts
 from podwork.worker.middleware import Middleware, Run, compose, run_job
 
 CONTEXT = JobContext("id-330", "shop.collect", "low", 330, 7, 2, attempt=3)
+STORED = record.encode_first("low", 1, record.payload_prefix("shop.collect", 2), b"{}")
+LEASE = Lease("host:1:aaaa", "330", "id-330", STORED)
 ANY: Any = object()
 
 
@@ -49,6 +53,43 @@ def test_an_error_passes_through_every_link() -> None:
 
 def test_a_chain_of_nothing_is_the_bare_run() -> None:
     assert compose([]) is run_job
+
+
+@pytest.mark.parametrize("answer", [Interrupted, Interrupted(), Snooze(5), Discard("no"), Bury("look")])
+def test_a_signal_that_is_returned_is_raised(answer: Any) -> None:
+    declared = App("x").job(name="shop.collect")(lambda: answer)
+    with pytest.raises(answer if isinstance(answer, type) else type(answer)) as raised:
+        run_job(declared, LEASE, CONTEXT)
+    assert isinstance(answer, type) or raised.value is answer
+
+
+@pytest.mark.parametrize("answer", [None, 0, "Interrupted", ValueError("returned, not raised"), Snooze])
+def test_other_answers_are_a_success(answer: Any) -> None:
+    run_job(App("x").job(name="shop.collect")(lambda: answer), LEASE, CONTEXT)
+
+
+def test_a_soft_limit_hits_the_job_and_nothing_around_it() -> None:
+    seen: list[str] = []
+
+    def outer(job_class: Any, lease: Any, context: JobContext, run: Run) -> None:
+        try:
+            run(job_class, lease, context)
+        except TimeLimitExceeded:
+            seen.append("outside")
+            raise
+
+    def endless() -> None:
+        try:
+            while True:
+                pass
+        except TimeLimitExceeded:
+            seen.append("inside")
+            raise
+
+    declared = App("x").job(name="shop.collect", soft_limit_seconds=0.02)(endless)
+    with pytest.raises(TimeLimitExceeded):
+        compose([outer])(declared, LEASE, CONTEXT)
+    assert seen == ["inside", "outside"]
 
 
 def test_the_current_job_is_known_inside_and_unknown_outside() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from podwork.observation import DURATION_BUCKETS_SECONDS, WAIT_BUCKETS_SECONDS, Attempt, Tally
+from podwork.observation import DURATION_BUCKETS_SECONDS, WAIT_BUCKETS_SECONDS, Attempt, PodGauges, Tally
 
 
 def test_a_delta_counts_by_queue_class_and_outcome() -> None:
@@ -34,6 +34,25 @@ def test_a_bound_belongs_to_its_bucket() -> None:
     tally = Tally()
     tally.attempt("q", "c", "succeeded", DURATION_BUCKETS_SECONDS[0], 0.0)
     assert tally.take().durations["c"].counts[0] == 1
+
+
+def test_what_is_said_of_the_pod_stands_until_it_is_taken_back() -> None:
+    tally, pod = Tally(), PodGauges(jobs={"dead": 1})
+    assert tally.take().pod is None
+    tally.surveyed(pod)
+    assert [tally.take().pod, tally.take().pod] == [pod, pod]
+    tally.surveyed(None)
+    assert tally.take().pod is None
+
+
+def test_that_redis_lacks_jobs_stands_until_it_is_taken_back() -> None:
+    tally = Tally()
+    tally.compared(lacks_jobs=True)
+    assert tally.take().pod is None
+    tally.surveyed(PodGauges(jobs={"dead": 1}))
+    assert tally.take().pod == PodGauges(jobs={"dead": 1}, lacks_jobs=True)
+    tally.compared(lacks_jobs=False)
+    assert tally.take().pod == PodGauges(jobs={"dead": 1})
 
 
 def add(tally: Tally, batch: list[Attempt]) -> None:

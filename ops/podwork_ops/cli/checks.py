@@ -18,6 +18,7 @@ from podwork_ops.application import load_app
 from podwork_ops.cli.config import unknown_variables
 from podwork_ops.cli.failures import describe, where_settings_are
 from podwork_ops.cli.finding import Finding, Verdict
+from podwork_ops.cli.outbox_checks import outbox_findings
 from podwork_ops.cli.output import plural
 from podwork_ops.cli.redis_checks import redis_findings
 from podwork_ops.cli.session import without_settings
@@ -70,6 +71,7 @@ def _pod(platform: Platform, pod: Pod) -> list[Check]:
     return [
         *_checked(f"pod {pod.id} shard", lambda: shard_findings(platform.engine(pod.id), pod.id)),
         *_checked(f"pod {pod.id} redis", lambda: redis_findings(platform.topology.connections.store(pod.id))),
+        *_checked(f"pod {pod.id} outbox", lambda: outbox_findings(platform, pod.id)),
         *_checked(f"pod {pod.id} workers", lambda: _workers(platform, pod)),
     ]
 

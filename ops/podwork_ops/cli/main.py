@@ -27,9 +27,33 @@ COMMANDS = {
     "workers": Lazy("podwork_ops.cli.workers", "workers", "Run the jobs of one pod until told to stop."),
     "pods": Lazy("podwork_ops.cli.pods", "pods", "List, add, drain and change pods."),
     "shops": Lazy("podwork_ops.cli.shops", "shops", "Find the pod of a shop; assign shops to pods."),
-    "jobs": Lazy("podwork_ops.cli.jobs", "jobs", "Enqueue a job; see where one stands."),
-    "queues": Lazy("podwork_ops.cli.queues", "queues", "See what waits on a pod, and for how long."),
-    "processes": Lazy("podwork_ops.cli.processes", "processes", "See the worker processes and what they do."),
+    "jobs": Lazy(
+        "podwork_ops.cli.jobs",
+        "jobs",
+        "List jobs; see where one stands and why; retry, discard, cancel, move, enqueue.",
+    ),
+    "queues": Lazy(
+        "podwork_ops.cli.queues",
+        "queues",
+        "See what waits on a pod, and for how long; pause and purge queues.",
+    ),
+    "holds": Lazy("podwork_ops.cli.holds", "holds", "Pause any mix of queue, class and shop."),
+    "limits": Lazy(
+        "podwork_ops.cli.limits", "limits", "Limit how many jobs run at once, or start in a while."
+    ),
+    "schedules": Lazy(
+        "podwork_ops.cli.schedules", "schedules", "See what runs again and again; run, pause and change it."
+    ),
+    "processes": Lazy(
+        "podwork_ops.cli.processes",
+        "processes",
+        "See the worker processes and what they do; tell them what to do.",
+    ),
+    "top": Lazy(
+        "podwork_ops.cli.top",
+        "top",
+        "Show what pods, queues and processes do now, the worst first.",
+    ),
     "local": Lazy("podwork_ops.cli.local", "local", "Run pods on this machine, with nothing installed."),
     "demo": Lazy("podwork_ops.cli.demo", "demo", "Run the platform on real data, and check the result."),
     "doctor": Lazy("podwork_ops.cli.doctor", "doctor", "Check everything that podwork needs."),

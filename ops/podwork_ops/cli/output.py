@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from rich.console import Console, JustifyMethod
@@ -27,6 +28,7 @@ COLUMN_GAP = 2
 STYLES = {
     "active": "green", "live": "green", "ok": "green", "ready": "green",
     "draining": "yellow", "frozen": "yellow", "quiet": "yellow", "warn": "yellow", "scheduled": "cyan",
+    "stopping": "yellow", "paused": "yellow", "late": "red",
     "down": "red", "silent": "red", "dead": "red", "fail": "red", "unreachable": "red",
 }  # fmt: skip
 
@@ -143,14 +145,39 @@ def age(seconds: float) -> str:
     return f"{seconds / 86_400:.0f}d"
 
 
+def span(seconds: float) -> str:
+    """Write a length of time exactly, as options take it: 1h, 1m30s, 500ms."""
+    milliseconds, parts = round(seconds * 1000), []
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        number, milliseconds = divmod(milliseconds, size)
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"
+
+
+def left(seconds: float | None) -> str:
+    """Write how much of a time is left: 28m; None: it has no end."""
+    return "until lifted" if seconds is None else age(seconds)
+
+
+def moment(seconds: float) -> str:
+    """Write seconds since 1970 as JSON carries moments: 2026-11-24T13:45:14.000+00:00."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def mebibytes(number: float) -> str:
+    """Write bytes as a process's memory is spoken of: 57M."""
+    return f"{number / 1024 / 1024:.0f}M"
+
+
 def count(number: float) -> str:
     """Write a number with thousands separated."""
     return f"{number:,}"
 
 
-def plural(number: int, noun: str) -> str:
-    """Write a number of things: 1 shop, 1,469 shops."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def plural(number: int, noun: str, many: str = "") -> str:
+    """Write a number of things: 1 shop, 1,469 shops; `many` where that is no `s` more."""
+    return f"{number:,} {noun if number == 1 else many or f'{noun}s'}"
 
 
 def _plain(value: Any) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from podwork_ops.cli.invocation import Invocation
 from podwork_ops.cli.values import POD
+
+if TYPE_CHECKING:
+    from podwork_ops.composition import Platform
 
 COMPLETION_SECONDS = 0.3
 
@@ -29,6 +32,19 @@ def completed(source: Source) -> Callable[[click.Context, click.Parameter, str],
         return [item for item in in_time(source, invocation) if item.value.startswith(incomplete)]
 
     return complete
+
+
+def completed_list(source: Source) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return a completer of lists with commas: it completes the last name, with what is not there yet."""
+    complete = completed(source)
+
+    def complete_last(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        present = {name.partition(":")[0] for name in before.split(",")}
+        found = complete(ctx, param, last)
+        return [CompletionItem(f"{before}{comma}{item.value}") for item in found if item.value not in present]
+
+    return complete_last
 
 
 def in_time(source: Source, invocation: Invocation) -> list[CompletionItem]:
@@ -58,7 +74,8 @@ def queues_of_settings(invocation: Invocation) -> list[CompletionItem]:
     """Return the queues that the settings name: those of a pod's Redis would cost a connection."""
     from podwork_ops.cli.session import Session  # noqa: PLC0415 - only for completion
 
-    return [CompletionItem(name) for name in Session(invocation).load().settings.worker.queues]
+    queues = Session(invocation).load().settings.worker.queues
+    return [CompletionItem(queue.partition(":")[0]) for queue in queues]
 
 
 def pod_option(**keywords: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -72,6 +89,34 @@ def pod_option(**keywords: Any) -> Callable[[Callable[..., Any]], Callable[..., 
         shell_complete=completed(pods_of_registry),
         **keywords,
     )
+
+
+def pods_option(help_: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return `--pod N` and `--all-pods` of a command that changes something; see `pods_meant`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        every = click.option("--all-pods", is_flag=True, help="On every pod; never implied.")
+        return pod_option(help=help_)(every(command))
+
+    return decorate
+
+
+def pods_meant(
+    platform: Platform, pod_id: int | None, all_pods: bool, shop_id: int | None = None
+) -> list[int]:
+    """Return the pods that a change is for; without --pod and --all-pods, the pod of the shop that it names.
+
+    Raises:
+        click.UsageError: neither or both were given, and no shop says where it belongs.
+        UnknownPod, UnknownShop: there is none of that number.
+    """
+    if pod_id is not None and all_pods:
+        raise click.UsageError("--pod and --all-pods exclude each other - give one of them")
+    if pod_id is None and not all_pods and shop_id is not None:
+        return [platform.directory.locate(shop_id).pod_id]
+    if pod_id is None and not all_pods:
+        raise click.UsageError("which pod? - give --pod N or --all-pods")
+    return platform.chosen(pod_id)
 
 
 pod_argument = click.argument("pod_id", metavar="POD", type=POD, shell_complete=completed(pods_of_registry))

@@ -14,6 +14,7 @@ import click
 from podwork_ops.cli.commands import Group
 from podwork_ops.cli.output import Column, count, plural
 from podwork_ops.cli.pod_options import pod_argument
+from podwork_ops.cli.rebuild import rebuild
 from podwork_ops.cli.session import Session, confirm, session
 from podwork_ops.cli.values import POD, Label
 from podwork_ops.composition import Platform
@@ -167,6 +168,9 @@ def remove(session: Session, pod_id: int, yes: bool, dry_run: bool) -> None:
     _report(session, pod, "removed", dry_run)
 
 
+pods.add_command(rebuild)
+
+
 def pod_row(pod: Pod, shops: int) -> dict[str, Any]:
     """Return the pod as it is shown."""
     return {
@@ -202,6 +206,11 @@ def _refuse_removal(platform: Platform, pod: Pod) -> None:
     jobs = counts.ready + counts.scheduled + counts.held + counts.parked
     if jobs:
         raise PodConflict(f"pod {pod.id} holds {plural(jobs, 'job')}", "let its workers finish them first")
+    rows = platform.topology.outbox_rows(pod.id).backlog().rows
+    if rows:
+        raise PodConflict(
+            f"pod {pod.id} has {plural(rows, 'job')} in its outbox", "let its workers finish them first"
+        )
 
 
 def _set_state(session: Session, pod_id: int, state: PodState, dry_run: bool) -> None:

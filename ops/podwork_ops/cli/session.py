@@ -48,8 +48,11 @@ class Session:
 
     def blame(self, failures: Mapping[int, PodworkError]) -> None:
         """Name the pods that did not answer, after the others' rows were written, and end with their code."""
+        by_text: dict[str, list[str]] = {}
         for pod_id, failure in sorted(failures.items()):
-            self.out.message(f"podctl: pod {pod_id}: {mask(str(failure))}")
+            by_text.setdefault(mask(str(failure)), []).append(str(pod_id))
+        for text, pods in by_text.items():
+            self.out.message(f"podctl: pod {', '.join(pods)}: {text}")
         if failures:
             raise click.exceptions.Exit(exit_code(failures[max(failures)]))
 
@@ -92,6 +95,23 @@ def confirm(action: str, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise ConfirmationNeeded(action)
     if not click.confirm(f"{action}?", err=True):
+        raise Declined(action)
+
+
+def confirm_by_name(action: str, word: str, given: str | None) -> None:
+    """Let the operator type a name before something that cannot be undone; `given` is what `--confirm` said.
+
+    Raises:
+        Declined: another name was typed.
+        ConfirmationNeeded: nobody can be asked, and `--confirm` does not give the name.
+    """
+    if given == word:
+        return
+    if given is not None:
+        raise Declined(f"{action}: --confirm says {given}, not {word}")
+    if not sys.stdin.isatty():
+        raise ConfirmationNeeded(action, f"pass --confirm {word}")
+    if click.prompt(f"{action}? Type {word} to go on", default="", show_default=False, err=True) != word:
         raise Declined(action)
 
 

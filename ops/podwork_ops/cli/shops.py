@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from podwork.interventions import Interventions
 from podwork_ops.cli.commands import Group
 from podwork_ops.cli.output import Column
-from podwork_ops.cli.pod_options import pod_option
+from podwork_ops.cli.pod_options import pod_option, pods_meant
 from podwork_ops.cli.session import Session, session
 from podwork_ops.cli.values import SHOP
 from podwork_ops.composition import Platform
@@ -23,6 +24,9 @@ COLUMNS = [
     Column("POD", "pod_id", right=True),
     Column("EPOCH", "epoch", right=True),
 ]
+
+LARGEST_WEIGHT = 1000
+"""More is a typing mistake, or a shop that needs a pod of its own."""
 
 shops = Group("shops", help="Find the pod of a shop; assign shops to pods.")
 
@@ -90,6 +94,40 @@ def assign(session: Session, shop_ids: tuple[int, ...], pod_id: int | None, dry_
     session.out.rows("shops", rows, COLUMNS)
     verb = "would be assigned" if dry_run else "assigned"
     session.out.message(f"{len(new)} of {len(homes)} shops {verb}" if new else "nothing to change")
+
+
+@shops.command(
+    "weigh",
+    examples=["podctl shops weigh 330 5", "podctl shops weigh 330", "podctl shops weigh 330 1 --dry-run"],
+)
+@click.argument("shop_id", metavar="SHOP", type=SHOP)
+@click.argument("weight", metavar="[WEIGHT]", type=click.IntRange(1, LARGEST_WEIGHT), required=False)
+@pod_option(help="On this pod (default: the shop's own).")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@session
+def weigh(session: Session, shop_id: int, weight: int | None, pod_id: int | None, dry_run: bool) -> None:
+    """Let a shop start WEIGHT jobs where others start one.
+
+    1 is as everybody. Without WEIGHT it shows the present one. It counts where shops wait for their turn in
+    a queue.
+    """
+    with session.platform() as platform:
+        [pod] = pods_meant(platform, pod_id, False, shop_id)
+        interventions = Interventions(platform.store(pod))
+        before = interventions.weights().get(shop_id, 1)
+        wanted = before if weight is None else weight
+        if wanted != before and not dry_run:
+            interventions.weigh(shop_id, wanted)
+    row = {"shop_id": shop_id, "pod_id": pod, "weight": before if dry_run else wanted, "was": before}
+    if session.out.json:
+        session.out.document({**row, "dry_run": dry_run})
+    elif weight is None:
+        session.out.write(f"{before}\n")
+    elif wanted == before:
+        session.out.message(f"pod {pod}: shop {shop_id} weighs {before} already: nothing to change")
+    else:
+        verb = "would weigh" if dry_run else "weighs"
+        session.out.message(f"pod {pod}: shop {shop_id} {verb} {wanted}, instead of {before}")
 
 
 def _row(platform: Platform, shop_id: int) -> dict[str, Any]:

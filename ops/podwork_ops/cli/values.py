@@ -12,7 +12,9 @@ from typing import Any
 
 import click
 
+from podwork.errors import ConfigurationError
 from podwork.interfaces import LARGEST_SHOP_ID
+from podwork.job import JOB_NAME, QUEUE_NAME
 
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -60,21 +62,80 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class DurationOrNone(Duration):
+    """A length of time, or none, which is 0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        return 0.0 if value in ("none", "0") else super().convert(value, param, ctx)
+
+
+class QueueName(click.ParamType[str]):
+    """The name of a queue."""
+
+    name = "queue"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        if not QUEUE_NAME.fullmatch(str(value)):
+            self.fail(
+                f"{value!r} is not a queue's name - use lower-case letters, digits, - _ and .", param, ctx
+            )
+        return str(value)
+
+
+class ClassName(click.ParamType[str]):
+    """The name of a job class: shop.collect."""
+
+    name = "class"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        if not JOB_NAME.fullmatch(str(value)):
+            self.fail(f"{value!r} is not a job class - write it as jobs are named: shop.collect", param, ctx)
+        return str(value)
+
+
 class QueueList(click.ParamType[list[str]]):
-    """Names of queues, most urgent first: critical,default."""
+    """Queues, most urgent first: critical,default; or with weights: critical:6,default:3."""
 
     name = "queues"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        """Return the names in the order given."""
+        """Return the queues as given, with their weights."""
+        from podwork.worker.queue_order import QueueOrder  # noqa: PLC0415 - the worker's package, for this option only
+
         if isinstance(value, list):
             return value
-        names = [part.strip() for part in str(value).split(",")]
-        if not all(names):
+        queues = [part.strip() for part in str(value).split(",")]
+        if not all(queues):
             self.fail(f"{value!r} has an empty name - write critical,default", param, ctx)
+        try:
+            names = QueueOrder(queues).names
+        except ConfigurationError as error:
+            self.fail(f"{error.what} - {error.remedy}", param, ctx)
         if len(set(names)) < len(names):
             self.fail(f"{value!r} names a queue twice - name each once, most urgent first", param, ctx)
-        return names
+        return queues
+
+
+class Rate(click.ParamType[tuple[int, float]]):
+    """So many in so long: 100/1m, 5/s. Converts to the number and seconds."""
+
+    name = "rate"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, float]:
+        """Return the number, and the seconds in which so many may start."""
+        if isinstance(value, tuple):
+            return value
+        amount, slash, period = str(value).strip().lower().partition("/")
+        period = f"1{period}" if period in _UNIT_SECONDS else period
+        seconds = _seconds(period) if slash else None
+        if not amount.isdecimal() or int(amount) < 1 or seconds is None or not 0.001 <= seconds < math.inf:
+            self.fail(f"{value!r} is not a rate - write 100/1m, 5/s or 1000/1h", param, ctx)
+        return int(amount), seconds
 
 
 class JsonObject(click.ParamType[dict[str, Any]]):

@@ -15,7 +15,7 @@ import click
 
 from podwork_ops import logging as podwork_logging
 from podwork_ops.cli.commands import Command
-from podwork_ops.cli.pod_options import completed, pod_option, queues_of_settings
+from podwork_ops.cli.pod_options import completed_list, pod_option, queues_of_settings
 from podwork_ops.cli.session import Session, session
 from podwork_ops.cli.values import Duration, QueueList
 from podwork_ops.workers import WorkerStart, run_workers
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
     examples=[
         "podctl workers --pod 7 --app shop:app",
         "podctl workers --pod 7 --queues critical,default --processes 4 --threads 8 --drain 25s",
+        "podctl workers --pod 7 --queues critical:6,default:3,low:1",
+        "podctl workers --pod 7 --isolate --threads 4",
         "podctl workers --pod 7 --metrics-port 9100 --log-format json",
     ],
 )
@@ -37,11 +39,16 @@ log = logging.getLogger(__name__)
     "--queues",
     type=QueueList(),
     metavar="A,B",
-    shell_complete=completed(queues_of_settings),
-    help="Queues, most urgent first [worker.queues].",
+    shell_complete=completed_list(queues_of_settings),
+    help="Queues, most urgent first; or by weights, critical:6,default:3 [worker.queues].",
 )
 @click.option("--processes", type=click.IntRange(min=1), help="Child processes [worker.processes].")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per child [worker.threads].")
+@click.option(
+    "--isolate/--no-isolate",
+    default=None,
+    help="Run each job in a process of its own [worker.isolate].",
+)
 @click.option(
     "--drain",
     type=Duration(),
@@ -64,6 +71,7 @@ def workers(
     queues: list[str] | None,
     processes: int | None,
     threads: int | None,
+    isolate: bool | None,
     drain: float | None,
     metrics_port: int | None,
     metrics_host: str | None,
@@ -84,6 +92,7 @@ def workers(
             "worker.queues": queues,
             "worker.processes": processes,
             "worker.threads": threads,
+            "worker.isolate": isolate,
             "worker.drain_seconds": drain,
             "metrics.port": metrics_port,
             "metrics.host": metrics_host,

@@ -13,6 +13,7 @@ from enum import StrEnum
 PREFIX = "podwork_"
 MAX_JOB_CLASSES = 200
 MAX_QUEUES = 8
+MAX_SCHEDULES = 200
 OTHER = "_other"
 
 
@@ -108,6 +109,48 @@ COORDINATION_CONNECTED = MetricRow(
     (),
     "1 while every child has its session with the registry of pods, else 0.",
 )
+QUEUE_JOBS = MetricRow(
+    "queue_jobs",
+    Kind.GAUGE,
+    ("queue", "state"),
+    "Jobs of a queue that are ready, or held by a process; from the pod's leader only.",
+)
+QUEUE_LATENCY = MetricRow(
+    "queue_latency_seconds",
+    Kind.GAUGE,
+    ("queue",),
+    "For how long the oldest ready job of a queue has been due, in seconds; from the pod's leader only.",
+)
+POD_JOBS = MetricRow(
+    "pod_jobs",
+    Kind.GAUGE,
+    ("state",),
+    "Jobs of the pod that are scheduled for later, parked, or dead; from the pod's leader only.",
+)
+SCHEDULE_LAST_SUCCESS = MetricRow(
+    "schedule_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    ("schedule",),
+    "When a job of the schedule last succeeded, in seconds since 1970, 0: never; from the pod's leader only.",
+)
+SCHEDULE_SLA = MetricRow(
+    "schedule_sla_seconds",
+    Kind.GAUGE,
+    ("schedule",),
+    "How often the schedule has to succeed, in seconds; only of schedules that have to.",
+)
+SCHEDULE_BREACHED = MetricRow(
+    "schedule_breached",
+    Kind.GAUGE,
+    ("schedule",),
+    "1 while the schedule's last success is older than it may be, else 0; only of schedules that have to.",
+)
+REDIS_LACKS_JOBS = MetricRow(
+    "redis_lacks_jobs",
+    Kind.GAUGE,
+    (),
+    "1 while Redis has lost jobs that the shard's outbox knows (podctl pods rebuild); from the leader only.",
+)
 BUILD_INFO = MetricRow(
     "build_info",
     Kind.GAUGE,
@@ -128,6 +171,13 @@ WORKER_METRICS: tuple[MetricRow, ...] = (
     CHILDREN_MEMORY,
     DIRECTORY_EPOCH,
     COORDINATION_CONNECTED,
+    QUEUE_JOBS,
+    QUEUE_LATENCY,
+    POD_JOBS,
+    SCHEDULE_LAST_SUCCESS,
+    SCHEDULE_SLA,
+    SCHEDULE_BREACHED,
+    REDIS_LACKS_JOBS,
     BUILD_INFO,
 )
 
@@ -136,7 +186,11 @@ OUTCOMES: dict[str, str] = {
     "retried": "the attempt failed and the job is scheduled again",
     "dead": "the attempt failed and was the last; the job stands in the dead set",
     "discarded": "the job raised `Discard`",
+    "cancelled": "a person cancelled the job while it ran, or it cancelled itself",
+    "expired": "the job had not started in the time that it was given; it is dropped",
     "interrupted": "the job was given back before its end; no attempt is spent",
+    "snoozed": "the job put itself off; no attempt is spent",
+    "crashed": "the job's own process died (`--isolate`)",
     "forwarded": "the shop lives on another pod; the job was pushed there",
     "parked": "this revision does not know the job class; the job waits for one that does",
     "lost": "the lease was gone when the attempt ended; another process has the job",

@@ -26,9 +26,11 @@ from podwork.observation import (
     WAIT_BUCKETS_SECONDS,
     Histogram,
     Observation,
+    PodGauges,
 )
 from podwork_ops.metrics import table
 from podwork_ops.metrics.memory import resident_bytes
+from podwork_ops.metrics.pod import Series, pod_series
 from podwork_ops.metrics.table import MetricRow
 
 SILENT_AFTER_SECONDS = 10.0
@@ -81,6 +83,8 @@ class ChildState:
     idle: int
     directory_epoch: int
     connected: bool
+    pod: PodGauges | None = None
+    """Of the pod's leader only; gone as soon as the child leads no more."""
 
 
 @dataclass(slots=True)
@@ -127,6 +131,7 @@ class WorkerMetrics(Collector):
                 observation.idle,
                 observation.directory_epoch,
                 observation.connected,
+                observation.pod,
             )
             self._add(observation)
 
@@ -193,6 +198,10 @@ class WorkerMetrics(Collector):
         )
         connected = bool(children) and all(child.connected for child in children)
         yield self._gauge(table.COORDINATION_CONNECTED, {(): int(connected)})
+        leaders = [child for child in children if child.pod is not None]
+        latest = max(leaders, key=lambda child: child.heard_seconds, default=None)
+        for row, series in pod_series(latest.pod if latest else None, self._queues.bounded).items():
+            yield self._gauge(row, series)
         yield self._gauge(table.BUILD_INFO, {(_own_version(), self._revision, platform.python_version()): 1})
 
     def _counter(self, row: MetricRow, values: dict[tuple[str, ...], int]) -> Metric:
@@ -201,7 +210,7 @@ class WorkerMetrics(Collector):
             family.add_metric((self._pod, *labels), value)
         return family
 
-    def _gauge(self, row: MetricRow, values: dict[tuple[str, ...], int]) -> Metric:
+    def _gauge(self, row: MetricRow, values: Series) -> Metric:
         family = GaugeMetricFamily(row.full_name, row.help, labels=row.all_labels)
         for labels, value in sorted(values.items()):
             family.add_metric((self._pod, *labels), value)

@@ -1,6 +1,7 @@
 -- acknowledge: end jobs that are done.
 -- ARGV: incarnation, then shop, id for each job; best with the jobs of a shop side by side.
 -- Answers: the ids that the process does not hold (any more); for those nothing was changed.
+-- Uses: ending.
 -- Keys: held:{incarnation}, jobs:{shop}, totals.
 -- Guards J5: what another process holds, or what was given back, cannot be ended by a late answer.
 
@@ -9,8 +10,15 @@ for k = 3, #ARGV, 2 do ids[#ids + 1] = ARGV[k] end
 local claimed = redis.call('HMGET', HELD .. incarnation, unpack(ids))
 local shop, mine = nil, {}
 for k, id in ipairs(ids) do
-  if claimed[k] then
-    local of = ARGV[2 * k]
+  local hold, of = claimed[k], ARGV[2 * k]
+  if not hold then
+    refused[#refused + 1] = id
+  elseif #hold > 13 then
+    local record = redis.call('HGET', JOBS .. of, id)
+    let_go(incarnation, id)
+    if record then gone(of, id, record, true) end
+    done = done + 1
+  else
     if shop and shop ~= of then
       redis.call('HDEL', JOBS .. shop, unpack(mine))
       mine = {}
@@ -18,8 +26,6 @@ for k, id in ipairs(ids) do
     shop = of
     mine[#mine + 1] = id
     done = done + 1
-  else
-    refused[#refused + 1] = id
   end
 end
 if shop then redis.call('HDEL', JOBS .. shop, unpack(mine)) end

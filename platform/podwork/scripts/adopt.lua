@@ -1,7 +1,8 @@
 -- adopt: list what a live process holds, for when the answer to a claim was lost on the way.
 -- ARGV: incarnation
 -- Answers: false when the incarnation has no lease (any more); otherwise {shop, id, record, ...}.
--- Keys: processes (read), held:{incarnation} (read), jobs:{shop} (read).
+-- Uses: ending.
+-- Keys: held:{incarnation}, jobs:{shop}, processes.
 -- Guards J1: a job that was claimed but never arrived would otherwise be held for as long as the process lives.
 
 local incarnation = ARGV[1]
@@ -13,7 +14,7 @@ for _, id in ipairs(redis.call('HKEYS', HELD .. incarnation)) do
   if record then
     out[#out + 1], out[#out + 2], out[#out + 3] = shop, id, record
   else
-    redis.call('HDEL', HELD .. incarnation, id)
+    let_go(incarnation, id)
   end
 end
 return out

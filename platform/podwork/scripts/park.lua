@@ -1,11 +1,12 @@
--- park: set a job aside whose class this revision of the code does not know.
--- ARGV: incarnation, shop, id, class
+-- park: set a job aside until what its room is named after comes about.
+-- ARGV: incarnation, shop, id, room
 -- Answers: 1, or 0 when the process does not hold the job (any more); then nothing was changed.
--- Keys: held:{incarnation}, parked, parked:{class}.
+-- Uses: rooms, ending.
 -- Guards J5 and J7.
 
-local incarnation, id, class = ARGV[1], ARGV[3], ARGV[4]
-if redis.call('HDEL', HELD .. incarnation, id) == 0 then return 0 end
-redis.call('SADD', PARKED, class)
-redis.call('ZADD', PARKED_CLASS .. class, now_ms(), id)
+local incarnation, shop, id, room = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local hold = let_go(incarnation, id)
+if not hold then return 0 end
+if ended_by_cancel(shop, id, hold) then return 1 end
+park(room, shop, id)
 return 1

@@ -1,11 +1,19 @@
--- Put in front of every script: the names of keys.py and the three moves that several scripts share.
+-- Put in front of every script: the names of keys.py and the moves that nearly all scripts share. What fewer
+-- share lies in parts/; a script names the parts that it uses, and they stand between this and the script.
 -- Redis runs a script as one step, so what is inside one script cannot be seen half done.
 
 local JOBS, LANE, RING = 'podwork:jobs:', 'podwork:lane:', 'podwork:ring:'
 local OUTSIDE, WAKE, SIZES = 'podwork:outside:', 'podwork:wake:', 'podwork:sizes'
 local SCHEDULE, DEAD, GATE, TOTALS = 'podwork:schedule', 'podwork:dead', 'podwork:gate', 'podwork:totals'
-local PARKED, PROCESSES = 'podwork:parked', 'podwork:processes'
-local PARKED_CLASS, PROCESS, HELD = 'podwork:parked:', 'podwork:process:', 'podwork:held:'
+local PROCESSES, PROCESS, HELD = 'podwork:processes', 'podwork:process:', 'podwork:held:'
+local ORDERS, LEADER = 'podwork:orders:', 'podwork:leader'
+local ROOMS, PARKED, ALARMS = 'podwork:rooms', 'podwork:parked', 'podwork:alarms'
+local HOLDS, LIMITS, WEIGHTS = 'podwork:holds', 'podwork:limits', 'podwork:weights'
+local PASSES, GRANTED, BUCKET = 'podwork:passes:', 'podwork:granted', 'podwork:bucket:'
+local LOCKS, ENDED, SUCCESSES = 'podwork:locks:', 'podwork:ended', 'podwork:successes'
+local SCHEDULES, TICKS, CATALOGUES = 'podwork:schedules', 'podwork:ticks:', 'podwork:catalogues:'
+local CARRIED, RELAY, GENERATION = 'podwork:carried', 'podwork:relay', 'podwork:generation'
+local SELECTION, CHOSEN = 'podwork:selection:', 'podwork:chosen:'
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -30,6 +38,11 @@ local function shop_of(id)
   return string.match(id, '%-(.+)$')
 end
 
+-- A record that somebody broke by hand still goes somewhere: to a worker, which buries it.
+local function queue_of(record)
+  return string.match(record, '^%S+ (%S+) ') or 'default'
+end
+
 -- Tell one idle worker that the queue may have work. One token is enough: whoever takes it and leaves
 -- work behind puts it back (claim.lua).
 local function wake(queue)
@@ -39,7 +52,7 @@ end
 -- Put ids into the shop's lane, at its end or (`front`) at its head in the given order. A lane that had
 -- nobody enters the ring. Whether the shop's gate is open is the next claim's question: a lane with work is
 -- always in exactly one place, the ring or, when a claim found its gate closed, outside.
-local function enter(queue, shop, ids, front)
+local function line_up(queue, shop, ids, front)
   local lane, length = LANE .. queue .. ':' .. shop, 0
   if front then
     for k = #ids, 1, -1 do length = redis.call('LPUSH', lane, ids[k]) end
@@ -47,27 +60,15 @@ local function enter(queue, shop, ids, front)
     length = redis.call('RPUSH', lane, unpack(ids))
   end
   if length == #ids then redis.call('RPUSH', RING .. queue, shop) end
-  redis.call('HINCRBY', SIZES, queue, #ids)
+end
+
+-- Say that so many ids have lined up in a queue.
+local function count_in(queue, number)
+  redis.call('HINCRBY', SIZES, queue, number)
   wake(queue)
 end
 
--- The parts of a record (record.py): queue, due, attempts, interruptions, reclaims, since, payload, error.
-local function parts_of(record)
-  return string.match(record, '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) ([^\n]*)\n?(.*)$')
-end
-
--- Give a held job back to the end of the dead set, and drop the oldest of those over the bounds. By
--- Redis's own clock: a worker's that runs ahead would empty the dead set.
-local function bury(shop, id, record, most, age_ms)
-  local now = now_ms()
-  redis.call('HSET', JOBS .. shop, id, record)
-  redis.call('ZADD', DEAD, now, id)
-  redis.call('HINCRBY', TOTALS, 'buried', 1)
-  local over = redis.call('ZRANGEBYSCORE', DEAD, '-inf', now - age_ms, 'LIMIT', 0, 10)
-  if #over == 0 and redis.call('ZCARD', DEAD) > most then over = redis.call('ZRANGE', DEAD, 0, 0) end
-  for _, dropped in ipairs(over) do
-    redis.call('ZREM', DEAD, dropped)
-    redis.call('HDEL', JOBS .. shop_of(dropped), dropped)
-    redis.call('HINCRBY', TOTALS, 'dropped', 1)
-  end
+local function enter(queue, shop, ids, front)
+  line_up(queue, shop, ids, front)
+  count_in(queue, #ids)
 end

@@ -1,13 +1,13 @@
 -- promote: move what is due from the schedule into the lanes.
 -- ARGV: limit
 -- Answers: how many left the schedule.
--- Keys: schedule, jobs:{shop} (read), lane:{queue}:{shop}, ring:{queue}, sizes, wake:{queue}.
+-- Keys: jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, schedule, sizes, wake:{queue}.
 
 local due = redis.call('ZRANGEBYSCORE', SCHEDULE, '-inf', now_ms(), 'LIMIT', 0, tonumber(ARGV[1]))
 for _, id in ipairs(due) do
   local shop = shop_of(id)
   local record = redis.call('HGET', JOBS .. shop, id)
   redis.call('ZREM', SCHEDULE, id)
-  if record then enter(parts_of(record), shop, { id }) end
+  if record then enter(queue_of(record), shop, { id }) end
 end
 return #due

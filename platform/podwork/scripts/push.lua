@@ -1,47 +1,44 @@
--- push: accept jobs, group by group; a group is jobs of one shop in one queue.
--- ARGV: for each group: queue, shop, epoch, fresh (1: ids never used before), count, then id, record ...
+-- push: accept jobs, group by group; a group is jobs of one shop in one queue, due at one time.
+-- ARGV: for each group: queue, shop, epoch, due (ms, 0: now), fresh (1: ids never used before), count, then
+--       id, record ...
 -- Answers: {accepted, refusal ...}; a refusal is {group from 1, 'HOLD'} or {group, 'MOVED', pod, epoch}.
--- Keys: gate (read), jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, sizes, wake:{queue}, totals.
+-- Uses: gates.
+-- Keys: gate, jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, schedule, sizes, totals, wake:{queue}.
 -- Guards J3: a push under an epoch that is not the gate's is answered, never stored.
 
-local function refusal_of(shop, epoch)
-  if shop == 'pod' then return nil end
-  local state, gate_epoch, pod = gate_of(shop)
-  if state == 'hold' then return { 'HOLD' } end
-  if epoch > gate_epoch then
-    -- The pusher knows a later epoch than the gate: fine if open, otherwise the gate is about to follow.
-    if state == 'open' then return nil end
-    return { 'HOLD' }
-  end
-  if state == 'moved' then return { 'MOVED', pod, gate_epoch } end
-  if epoch < gate_epoch then return { 'MOVED', pod, gate_epoch } end
-  return nil
-end
-
-local answer, accepted, group, at = { 0 }, 0, 0, 1
+local answer, accepted, group, at, lined_up = { 0 }, 0, 0, 1, {}
+local gated = redis.call('EXISTS', GATE) == 1
 while at <= #ARGV do
   group = group + 1
-  local queue, shop, epoch = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local fresh, last = ARGV[at + 3] == '1', at + 4 + 2 * tonumber(ARGV[at + 4])
-  local refusal, ids = refusal_of(shop, epoch), {}
+  local queue, shop, epoch, due = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local fresh, last = ARGV[at + 4] == '1', at + 5 + 2 * tonumber(ARGV[at + 5])
+  local refusal, ids = gated and refusal_of(shop, epoch), {}
   if refusal then
     table.insert(refusal, 1, group)
     answer[#answer + 1] = refusal
   elseif fresh then
-    for k = at + 5, last, 2 do ids[#ids + 1] = ARGV[k] end
-    redis.call('HSET', JOBS .. shop, unpack(ARGV, at + 5, last))
+    for k = at + 6, last, 2 do ids[#ids + 1] = ARGV[k] end
+    redis.call('HSET', JOBS .. shop, unpack(ARGV, at + 6, last))
   else
     -- Sent again under ids that may have arrived before: only what is not there yet enters the lane.
-    for k = at + 5, last, 2 do
+    for k = at + 6, last, 2 do
       if redis.call('HSETNX', JOBS .. shop, ARGV[k], ARGV[k + 1]) == 1 then ids[#ids + 1] = ARGV[k] end
     end
   end
   if #ids > 0 then
-    enter(queue, shop, ids)
     accepted = accepted + #ids
+    if due == '0' then
+      line_up(queue, shop, ids)
+      lined_up[queue] = (lined_up[queue] or 0) + #ids
+    else
+      local scored = {}
+      for k, id in ipairs(ids) do scored[2 * k - 1], scored[2 * k] = due, id end
+      redis.call('ZADD', SCHEDULE, unpack(scored))
+    end
   end
   at = last + 1
 end
+for queue, number in pairs(lined_up) do count_in(queue, number) end
 answer[1] = accepted
 if accepted > 0 then redis.call('HINCRBY', TOTALS, 'accepted', accepted) end
 return answer

@@ -46,6 +46,13 @@ class Fatal(msgspec.Struct, tag=True):
     reason: str
 
 
+class Stopping(msgspec.Struct, tag=True):
+    """Child: it drains and ends by itself. `for_good`: a person told it to, and nobody is to follow it."""
+
+    why: str
+    for_good: bool = False
+
+
 class Quiet(msgspec.Struct, tag=True):
     """Supervisor: claim nothing more."""
 
@@ -62,8 +69,12 @@ class GiveBack(msgspec.Struct, tag=True):
     """Supervisor: give back everything now, end."""
 
 
-Report = Ready | Beat | Observed | Fatal
-Command = Quiet | Resume | Drain | GiveBack
+class Dump(msgspec.Struct, tag=True):
+    """Supervisor: let your job processes write their stacks too."""
+
+
+Report = Ready | Beat | Observed | Fatal | Stopping
+Command = Quiet | Resume | Drain | GiveBack | Dump
 M = TypeVar("M")
 
 

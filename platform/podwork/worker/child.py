@@ -1,14 +1,22 @@
-"""One child of a worker: boots after the fork, obeys the supervisor, ends in order.
+"""One child of a worker: boots after the fork, obeys the supervisor and orders, ends in order.
 
-Owns: the order of the boot (signals, incarnation, connections, registration, threads, ready) and of the end
-(give back what is unstarted, let run what runs until the deadline, give back the rest, deregister).
-Promises:
+Owns: the control loop of the main thread, and the order of a child's life: signals, hatchery (`--isolate`),
+connections, registration, threads (`boot`), work, end (`farewell`). Promises:
 
 - the main thread only waits for commands and beats; nothing that jobs do can keep it from ending the
   process, because the end is `os._exit` and asks no thread;
 - the supervisor's death is seen as the end of the pipe, and drains like a TERM: no child outlives it for
   longer than the drain time;
-- it is gone within the drain time and `FAREWELL_SECONDS`, even if Redis does not answer.
+- it is gone within the drain time and `FAREWELL_SECONDS`, even if Redis does not answer;
+- a job past its hard limit that no process of its own can be killed for ends the child: the supervisor starts
+  a successor at once, the other jobs have the drain time, and then the job is failed.
+
+| order (`podctl processes`) | effect |
+| --- | --- |
+| `quiet`, `resume` | as TSTP and CONT, for this child |
+| `stop` | drains and ends; nobody follows it, and with the last child the worker ends |
+| `dump` | stacks of all threads, and of job processes, to standard error |
+| `cancel {id}` | the job is asked to stop (`JobContext.should_stop`, `cancelled`) and never runs again |
 
 Leaves to others: jobs (`Processor`), claims (`Manager`), the lease (`Heartbeat`), restarting it
 (`Supervisor`).
@@ -21,43 +29,42 @@ import logging
 import os
 import selectors
 import signal
-import socket
 import sys
-import threading
 import time
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from podwork.errors import PodworkError
 from podwork.identity import new_incarnation
 from podwork.observation import Tally
-from podwork.points import reach
-from podwork.worker import signals
+from podwork.worker import boot, life, signals
 from podwork.worker.channel import (
     Beat,
     Channel,
     Command,
     Drain,
+    Dump,
     Fatal,
     GiveBack,
     Observed,
     Quiet,
     Ready,
     Resume,
+    Stopping,
 )
-from podwork.worker.fates import Fates
-from podwork.worker.heartbeat import Heartbeat
-from podwork.worker.life import EXIT_BROKEN, EXIT_DRAINED, EXIT_NOT_STARTED, Life, end_process
-from podwork.worker.manager import Manager
+from podwork.worker.farewell import Farewell
+from podwork.worker.isolation import isolation as isolated
+from podwork.worker.life import Life, end_process
 from podwork.worker.memory import rss_bytes
-from podwork.worker.middleware import compose
-from podwork.worker.outage import TROUBLE, Outage, pause_seconds
-from podwork.worker.prefetch import Prefetch
-from podwork.worker.processor import Processor
-from podwork.worker.spec import Connections, WorkerSpec
-from podwork.worker.timekeeper import Timekeeper
+from podwork.worker.orders import Orders
+from podwork.worker.outage import Outage, pause_seconds
+from podwork.worker.overruns import Overruns
+from podwork.worker.portrait import Portrait
+from podwork.worker.spec import Connections, Surroundings, WorkerSpec
+
+if TYPE_CHECKING:
+    from podwork.worker.isolation.isolation import Isolation
 
 BEAT_SECONDS: Final = 1.0
-FAREWELL_SECONDS: Final = 2.0
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread keeps the interpreter when others want it. With Python's 5 ms the manager has its turn
 only when the processors have run dry, and they wait for Redis then; with this it claims while they run: more
@@ -69,7 +76,7 @@ log = logging.getLogger("podwork.worker")
 
 def live(spec: WorkerSpec, channel: Channel[Command]) -> NoReturn:
     """Be a child until the end of the process. Called right after the fork, with signals blocked."""
-    code = EXIT_BROKEN
+    code = life.EXIT_BROKEN
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         signal.set_wakeup_fd(-1)
@@ -77,10 +84,14 @@ def live(spec: WorkerSpec, channel: Channel[Command]) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         faulthandler.enable(file=2)
         faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        # Now or never: this process is about to have threads, and must not fork any more.
+        isolation = isolated.give_birth(spec, channel.close) if spec.isolate else None
         with signals.SignalPipe(HEARD) as pipe:
             signals.unblock()
             signals.let_go_in_forks()
-            code = Child(spec, channel, pipe).live()
+            code = Child(spec, channel, pipe, isolation).live()
+        if isolation is not None:
+            isolation.close()
     except BaseException:
         log.critical("a child ends with an error of its own", exc_info=True)
     finally:
@@ -91,106 +102,66 @@ def live(spec: WorkerSpec, channel: Channel[Command]) -> NoReturn:
 class Child:
     """The main thread of a child: the control loop."""
 
-    def __init__(self, spec: WorkerSpec, channel: Channel[Command], pipe: signals.SignalPipe) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        channel: Channel[Command],
+        pipe: signals.SignalPipe,
+        isolation: Isolation | None,
+    ) -> None:
         self._spec = spec
         self._channel = channel
         self._pipe = pipe
+        self._isolation = isolation
         self._tally = Tally()
         self._outage = Outage()
         self._life = Life(new_incarnation(), spec.lease_seconds)
+        self._portrait = Portrait(spec, self._life)
+        self._orders = Orders()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(pipe, selectors.EVENT_READ)
-        self._selector.register(channel, selectors.EVENT_READ)
+        for source in (pipe, channel, self._orders, isolation):
+            if source is not None:
+                self._selector.register(source, selectors.EVENT_READ)
         self._deadline: float | None = None
         self._beat_at = 0.0
-        self._wants_quiet = False
         self._orphaned = False
-        self._manager: Manager | None = None
-        self._heartbeat: Heartbeat | None = None
+        self._exit_code = life.EXIT_DRAINED
+        self._unsaid: Stopping | None = None
+        self._threads: boot.Threads | None = None
+        self._overruns: Overruns | None = None
 
     def live(self) -> int:
         """Boot, work, leave; return the exit code."""
+        spec = self._spec
         try:
-            connections = self._spec.connect()
+            connections = spec.connect()
         except PodworkError as error:
             self._channel.send(Fatal(str(error)))
-            return EXIT_NOT_STARTED
-        if not self._register(connections):
-            return EXIT_DRAINED
-        manager = self._start_threads(connections)
+            return life.EXIT_NOT_STARTED
+        surroundings = Surroundings(connections.queues, self._life, self._outage, self._tally)
+
+        def wait(failures: int) -> bool:
+            self._listen(pause_seconds(failures - 1) if failures else 0.0)
+            self._beat(connections)
+            return self._deadline is None
+
+        if not boot.register(surroundings, self._portrait, spec.app, wait):
+            return life.EXIT_DRAINED
+        threads = boot.start(
+            spec, connections, surroundings, self._portrait,
+            lambda pulse: self._orders.put(pulse.orders), self._isolation,
+        )  # fmt: skip
+        self._threads = threads
+        self._overruns = Overruns(threads.crew.running, self._isolation, spec.memory_limit_bytes)
         self._channel.send(Ready(self._life.incarnation))
-        while not self._is_over(manager):
+        while not self._is_over(threads):
             self._listen(self._patience())
             self._beat(connections)
-        self._leave(connections, manager)
-        return EXIT_DRAINED
-
-    # Boot
-
-    def _register(self, connections: Connections) -> bool:
-        """Register, for as long as it takes; answer False if told to end before."""
-        failures = 0
-        while self._deadline is None:
-            asked_at = time.monotonic()
-            try:
-                connections.queues.register(self._life.incarnation, self._fields())
-            except TROUBLE as error:
-                self._outage.began(error)
-                self._listen(pause_seconds(failures))
-                self._beat(connections)
-                failures += 1
-            else:
-                self._outage.over()
-                self._life.renewed(asked_at)
-                reach("worker.registered")
-                return True
-        return False
-
-    def _start_threads(self, connections: Connections) -> Manager:
-        spec, life, outage, tally, queues = (
-            self._spec,
-            self._life,
-            self._outage,
-            self._tally,
-            connections.queues,
-        )
-        connections.client.observe_push = tally.enqueued
-        spec.app.bind(connections.client)
-        manager = Manager(
-            queues, spec.queues, Prefetch(spec.threads, spec.prefetch_seconds), tally, life, outage
-        )
-        fates = Fates(spec.pod_id, queues, connections.client, manager, tally, life, outage)
-        self._manager = manager
-        self._heartbeat = Heartbeat(queues, life, outage, self._fields)
-        self._heartbeat.start()
-        Timekeeper(queues, tuple(spec.app.job_classes), tally, life, outage).start()
-        chain = compose(spec.middleware)
-        for number in range(1, spec.threads + 1):
-            Processor(
-                number, spec.pod_id, spec.app.job_classes, chain, connections.fence, manager, fates, life
-            ).start()
-        if self._wants_quiet:
-            manager.quiet()
-        manager.start()
-        return manager
-
-    def _fields(self) -> dict[str, str | int]:
-        """Return what the process says of itself in Redis."""
-        manager = self._manager
-        return {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "pod": self._spec.pod_id,
-            "revision": self._spec.revision,
-            "queues": ",".join(self._spec.queues),
-            "slots": self._spec.threads,
-            "lease_seconds": str(self._spec.lease_seconds),
-            "busy": manager.busy if manager else 0,
-            "quiet": int(self._wants_quiet),
-            "stopping": int(self._life.stopping),
-            "lease_ms": int(self._spec.lease_seconds * 1000),
-            "rss_bytes": rss_bytes(),
-        }
+        Farewell(connections, surroundings, threads, self._isolation).say()
+        self._observe(connections, 0)
+        self._channel.flush()
+        log.info("child %d ends", os.getpid())
+        return self._exit_code
 
     # Work
 
@@ -202,11 +173,15 @@ class Child:
         return max(0.0, wake_at - time.monotonic())
 
     def _listen(self, timeout_seconds: float) -> None:
-        """Wait for commands, signals or the time-out, and obey."""
-        self._selector.select(timeout_seconds)
+        """Wait for commands, orders, signals or the time-out, and obey."""
+        ready = {key.fileobj for key, _ in self._selector.select(timeout_seconds)}
         for number in self._pipe.read():
             if number == signal.SIGTERM:
                 self._drain(self._spec.drain_seconds)
+        for order in self._orders.take():
+            self._follow(order)
+        if self._isolation is not None and self._isolation in ready:
+            self._bereaved(self._isolation)
         if self._orphaned:
             return
         for command in self._channel.receive():
@@ -227,20 +202,57 @@ class Child:
                 self._drain(self._spec.drain_seconds)
             case GiveBack():
                 self._drain(0.0)
+            case Dump() if self._isolation is not None:
+                self._isolation.dump()  # its own stacks are written by the signal, even when it is stuck
+
+    def _follow(self, order: str) -> None:
+        """Obey what a person told this process."""
+        log.info("child %d is told: %s", os.getpid(), order)
+        word, _, job_id = order.partition(" ")
+        match word:
+            case "quiet":
+                self._set_quiet(True)
+            case "resume" if self._deadline is None:
+                self._set_quiet(False)
+            case "stop":
+                self._leave("told to stop", for_good=True)
+            case "dump":
+                faulthandler.dump_traceback(file=2, all_threads=True)
+                if self._isolation is not None:
+                    self._isolation.dump()
+            case "cancel" if self._threads is not None:
+                self._threads.crew.running.cancel(job_id)
+                if self._isolation is not None:
+                    self._isolation.cancel(job_id)
 
     def _set_quiet(self, quiet: bool) -> None:
-        self._wants_quiet = quiet
-        if self._manager is not None:
-            (self._manager.quiet if quiet else self._manager.resume)()
-        if self._heartbeat is not None:
-            self._heartbeat.beat_soon()
+        self._portrait.quiet = quiet
+        if self._threads is not None:
+            (self._threads.manager.quiet if quiet else self._threads.manager.resume)()
+            self._threads.heartbeat.beat_soon()
 
     def _drain(self, seconds: float) -> None:
         """Begin to end within so many seconds; a later call can only bring the end nearer."""
         deadline = time.monotonic() + seconds
         self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
         self._life.stopping = True
+        if self._isolation is not None:
+            self._isolation.stop()
         self._set_quiet(True)
+
+    def _leave(self, why: str, *, for_good: bool = False) -> None:
+        """Drain by its own decision, and say so to the supervisor; once it drains, that has been decided."""
+        if self._deadline is None:
+            self._unsaid = Stopping(why, for_good)
+            self._drain(self._spec.drain_seconds)
+            self._beat_at = 0.0
+
+    def _bereaved(self, isolation: Isolation) -> None:
+        """End after the hatchery has died: this process must not fork, and cannot have another one."""
+        log.error("child %d: its hatchery is gone; it drains and is replaced", os.getpid())
+        self._selector.unregister(isolation)
+        self._exit_code = life.EXIT_HATCHERY_LOST
+        self._drain(self._spec.drain_seconds)
 
     def _beat(self, connections: Connections) -> None:
         now = time.monotonic()
@@ -248,10 +260,23 @@ class Child:
         if now < self._beat_at:
             return
         self._beat_at = now + BEAT_SECONDS
-        busy = self._manager.busy if self._manager else 0
+        self._look_after_jobs()
+        if self._unsaid is not None and self._channel.send(self._unsaid):
+            self._unsaid = None
+        busy = self._portrait.busy
         claims_ok = not self._outage.lasting and now < self._life.valid_until
         if self._channel.send(Beat(rss_bytes(), busy, claims_ok)):
             self._observe(connections, busy)
+
+    def _look_after_jobs(self) -> None:
+        if self._overruns is None:
+            return
+        self._overruns.keep()
+        overdue = self._overruns.beyond_help()
+        if overdue and self._deadline is None:
+            first = overdue[0]
+            self._exit_code = life.EXIT_HARD_LIMIT
+            self._leave(f"job {first.id} ({first.job_class}) ran past its hard time limit")
 
     def _observe(self, connections: Connections, busy: int) -> None:
         if self._channel.backlog_bytes:
@@ -267,37 +292,10 @@ class Child:
             )
         )
 
-    # The end
-
-    def _is_over(self, manager: Manager) -> bool:
+    def _is_over(self, threads: boot.Threads) -> bool:
+        """Say whether it is time to leave: nothing is left that may still end, or there is no more time."""
         if self._deadline is None:
             return False
-        return manager.holds_nothing or time.monotonic() >= self._deadline
-
-    def _leave(self, connections: Connections, manager: Manager) -> None:
-        """Give back what is left and deregister, as far as Redis answers in time; then say the last word."""
-        farewell = threading.Thread(target=self._farewell, args=(connections, manager), daemon=True)
-        farewell.start()
-        farewell.join(FAREWELL_SECONDS)
-        self._observe(connections, 0)
-        self._channel.flush()
-        log.info("child %d ends", os.getpid())
-
-    def _farewell(self, connections: Connections, manager: Manager) -> None:
-        queues, incarnation = connections.queues, self._life.incarnation
-        try:
-            if running := manager.running():
-                reach("worker.before-give-back")
-                # What is given back still runs here until the exit that follows: at least once (J2).
-                released = queues.release(incarnation, running, interrupted=True)
-                for lease in running:
-                    self._tally.attempt(lease.queue, lease.job_class, "interrupted")
-                log.warning("child %d gave back jobs that did not end in time: %d", os.getpid(), released)
-            reach("worker.before-deregister")
-            self._life.left = True
-            queues.deregister(incarnation)
-            connections.close()
-        except PodworkError as error:
-            log.warning(
-                "child %d could not leave in order, its lease runs out instead: %s", os.getpid(), error
-            )
+        beyond_help = self._overruns.beyond_help() if self._overruns else []
+        waited_for = threads.manager.held() - {lease.id for lease in beyond_help}
+        return not waited_for or time.monotonic() >= self._deadline

@@ -1,181 +1,194 @@
-"""What becomes of a job that did not simply succeed: one transition of the queue for each end.
+"""What becomes of a job that ran and did not simply succeed: one transition of the queue for each end.
 
 | the run ended with | transition | counted as | attempt spent |
 | --- | --- | --- | --- |
+| anything but success, after a person has cancelled the job | end | cancelled | - |
+| `Discard`, or a retry hook that says so | end | discarded | - |
+| `Cancel` | end | cancelled | - |
 | `Interrupted` | release, at the head of its lane | interrupted | no |
-| `ShopOnHold`: the shop is being switched | release, after a pause | interrupted | no |
-| `StaleEpoch` | forward to where the shop is, then forget | forwarded | no |
-| `StaleEpoch`, but the shop is here | release, after a pause | interrupted | no |
-| `Discard` | acknowledge | discarded | - |
-| `Retry`, any other exception | retry later, or bury when attempts are used up | retried, dead | yes |
-| (never ran) unknown class | park until a worker knows it | parked | no |
-| (never ran) the fence could not answer | release, after a pause | interrupted | no |
+| `Snooze` | schedule | snoozed | no |
+| `ShopOnHold`, `StaleEpoch` | `podwork.worker.detours` | interrupted, forwarded | no |
+| one of these four, in an at-most-once class | bury: it must not start again | dead | yes |
+| `Retry`, any other exception | schedule; bury when retries are used up | retried, dead | yes |
+| `Bury`, or a retry hook that says so | bury | dead | yes |
+| its own process died without a word (`--isolate`) | crash, as a reclaim; at last bury | crashed | no |
+| no process could be had for it (`--isolate`) | `podwork.worker.detours` | interrupted | no |
+| (still runs) the process has to go | release; bury an at-most-once job | interrupted, dead | no, yes |
 
-Owns: that table. Promises: a transition that Redis does not answer is tried again, by the thread that holds
-the job, until it is taken or refused; repeating one is harmless, because the first to arrive lets go of the
-job, and the manager starts none that is still being settled. Leaves to others: the formula (`podwork.retry`),
-the scripts (`Queues`).
+Owns: that table, and what a record remembers of failures: when the first was, and the fingerprint of the
+last. What the job has collected to follow it is dropped with each of these ends. Leaves to others: success
+(`Processor`), the wait (`podwork.retry`), insisting (`Settlement`).
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from podwork import retry
-from podwork.errors import PodworkError, ShopOnHold, StaleEpoch
-from podwork.observation import Tally
+from podwork.errors import ShopOnHold, StaleEpoch, TimeLimitExceeded
+from podwork.fingerprint import fingerprint_of, fingerprint_of_reason
 from podwork.points import reach
-from podwork.signals import Discard, Interrupted
-from podwork.worker.life import Life
-from podwork.worker.manager import Ended, Manager
-from podwork.worker.outage import TROUBLE, Outage, pause_seconds
+from podwork.signals import Cancel, Discard, Interrupted, Snooze
+from podwork.worker.detours import Detours
+from podwork.worker.isolation.ends import FailedElsewhere, JobProcessDied, NoJobProcess
+from podwork.worker.manager import Ended
+from podwork.worker.settlement import NO_TIMES, Settlement, Times
 
 if TYPE_CHECKING:
-    from podwork.client import Client
     from podwork.job import JobClass
     from podwork.lease import Lease
-    from podwork.queues import Queues
+    from podwork.worker.running import RunningJobs
+    from podwork.worker.spec import Surroundings
 
-T = TypeVar("T")
-NOT_ADMITTED_PAUSE_SECONDS: Final = 0.5
+STARTS_AGAIN: Final = (Interrupted, Snooze, ShopOnHold, StaleEpoch)
+"""Ends after which a job runs once more, though it has not failed."""
 
 log = logging.getLogger("podwork.worker")
 
 
 class Fates:
-    """Decides and writes down; called by the processors' threads."""
+    """Decides and has it written down; called by the processors' threads, and by the child at its end."""
 
     def __init__(
-        self,
-        pod_id: int,
-        queues: Queues,
-        client: Client,
-        manager: Manager,
-        tally: Tally,
-        life: Life,
-        outage: Outage,
+        self, surroundings: Surroundings, settlement: Settlement, detours: Detours, running: RunningJobs
     ) -> None:
-        self._pod_id = pod_id
-        self._queues = queues
-        self._client = client
-        self._manager = manager
-        self._tally = tally
-        self._life = life
-        self._outage = outage
-        self._unknown: set[str] = set()
+        self._surroundings = surroundings
+        self._settlement = settlement
+        self._detours = detours
+        self._running = running
 
-    def settle(
-        self,
-        lease: Lease,
-        job_class: JobClass[Any],
-        error: BaseException,
-        duration_seconds: float,
-        wait_seconds: float,
-    ) -> None:
+    def settle(self, lease: Lease, job_class: JobClass[Any], error: BaseException, times: Times) -> None:
         """Write down the end of a run that raised `error`."""
-        if isinstance(error, Discard):
-            log.info("job %s (%s) discarded: %s", lease.id, lease.job_class, error.reason)
-            self._manager.ended(Ended(lease, "discarded", duration_seconds, wait_seconds))
-            return
-        if isinstance(error, StaleEpoch):
-            self.forward(lease, duration_seconds, wait_seconds)
-            return
-        if isinstance(error, ShopOnHold):
-            self.not_admitted(lease, error, interrupted=True)
-            return
-        if isinstance(error, Interrupted):
-            outcome = self._release(lease, interrupted=True)
+        if self._running.is_cancelled(lease.id):
+            self._drop(lease, "cancelled", f"by a person; it ended with {retry.describe(error)}", times)
+        elif isinstance(error, Discard):
+            self._drop(lease, "discarded", error.reason, times)
+        elif isinstance(error, Cancel):
+            self._drop(lease, "cancelled", error.reason, times)
+        elif isinstance(error, JobProcessDied):
+            self._crash(lease, error, times)
+        elif isinstance(error, NoJobProcess):
+            self._detours.not_admitted(lease, error)
+        elif isinstance(error, STARTS_AGAIN) and job_class.policy.at_most_once:
+            self._bury(lease, error, f"may run at most once, and ended with {retry.describe(error)}", times)
+        elif isinstance(error, StaleEpoch):
+            self._detours.forward(lease, times)
+        elif isinstance(error, ShopOnHold):
+            self._detours.not_admitted(lease, error, interrupted=True)
+        elif isinstance(error, Interrupted):
+            reach("worker.before-release")
+            self._settlement.write(
+                lease, "interrupted", lambda queues, me: queues.release(me, [lease], interrupted=True), times
+            )
+        elif isinstance(error, Snooze):
+            self._snooze(lease, error, times)
         else:
-            outcome = self._fail(lease, job_class, error)
-        self._tally.attempt(lease.queue, lease.job_class, outcome, duration_seconds, wait_seconds)
-        self._manager.settled(lease)
+            self._fail(lease, job_class, error, times)
 
-    def may_start_again(self, lease: Lease) -> bool:
-        """Say that a job which was reclaimed before is started now; False: it is no longer held."""
-        held = self._insist(lambda: self._queues.start(self._life.incarnation, lease))
-        if not held:
-            self._tally.attempt(lease.queue, lease.job_class, "lost")
-            self._manager.settled(lease)
-        return held
+    def overran(self, lease: Lease, job_class: JobClass[Any]) -> None:
+        """Fail a job that is past its hard limit; its process ends next, whatever its code still does.
 
-    def park(self, lease: Lease) -> None:
-        """Set a job aside whose class this revision does not know (J7)."""
-        if lease.job_class not in self._unknown:  # said once a class: a deploy can park a whole queue
-            self._unknown.add(lease.job_class)
-            log.warning("job class %s is unknown here; its jobs wait for a revision with it", lease.job_class)
-        reach("worker.before-park")
-        held = self._insist(lambda: self._queues.park(self._life.incarnation, lease))
-        self._tally.attempt(lease.queue, lease.job_class, "parked" if held else "lost")
-        self._manager.settled(lease)
+        Called by `Farewell`. It insists, so call it where that may take long.
+        """
+        self.settle(lease, job_class, TimeLimitExceeded("hard"), NO_TIMES)
 
-    def forward(
-        self, lease: Lease, duration_seconds: float | None = None, wait_seconds: float | None = None
-    ) -> None:
-        """Send a job whose shop is elsewhere after its shop; keep it here if the shop is here after all."""
-        self._tally.stale_epoch()
-        reach("worker.before-forward")
-        try:
-            pod_id = self._client.forward(lease)
-        except PodworkError as error:  # on hold, or the other pod does not answer: the job stays here
-            self.not_admitted(lease, error)
-            return
-        if pod_id == self._pod_id:
-            time.sleep(NOT_ADMITTED_PAUSE_SECONDS)  # shard and directory differ; it would come round at once
-            outcome = self._release(lease)
+    # Called by `Farewell` with what still runs, or waits to run, when the process has to go.
+    def give_back(self, leases: Sequence[Lease]) -> int:
+        """Release jobs that did not end in time, and bury those that must not start twice; return how many.
+
+        The process exits next: what is released may run on here until then, at least once (J2). A job that
+        has not begun is only released. Raises StoreUnavailable, StoreRefused: the lease's end gives back what
+        is left.
+        """
+        begun = {job.lease.id: job.job_class for job in self._running.all()}
+        once = [lease for lease in leases if lease.id in begun and begun[lease.id].policy.at_most_once]
+        queues, me = self._surroundings.queues, self._surroundings.life.incarnation
+        buried = 0
+        for lease in once:
+            # Begun, or about to: whether Redis has been told of the start cannot be known from here.
+            reason = "may run at most once, and its process had to go before its end"
+            buried += queues.bury(
+                me, lease, reason, _marked(lease, fingerprint_of_reason(lease.job_class, reason))
+            )
+        others = [lease for lease in leases if lease not in once]
+        interrupted = [lease for lease in others if lease.id in begun]
+        released = queues.release(me, [lease for lease in others if lease.id not in begun])
+        released += queues.release(me, interrupted, interrupted=True)
+        for lease in leases:
+            self._surroundings.tally.attempt(
+                lease.queue, lease.job_class, "dead" if lease in once else "interrupted"
+            )
+        return buried + released
+
+    def _drop(self, lease: Lease, outcome: str, reason: str, times: Times) -> None:
+        log.info("job %s (%s) %s: %s", lease.id, lease.job_class, outcome, reason)
+        self._settlement.end(Ended(lease, outcome, *times))
+
+    def _crash(self, lease: Lease, error: JobProcessDied, times: Times) -> None:
+        log.error("job %s (%s): %s", lease.id, lease.job_class, error.what)
+        reach("worker.before-crash")
+        self._settlement.write(lease, "crashed", lambda queues, me: queues.crash(me, lease, error.how), times)
+
+    def _snooze(self, lease: Lease, signal: Snooze, times: Times) -> None:
+        log.info(
+            "job %s (%s) snoozed for %.1f s: %s",
+            lease.id,
+            lease.job_class,
+            signal.after_seconds,
+            signal.reason,
+        )
+        extras = lease.extras
+        extras["z"] = str(int(extras.get("z", 0)) + 1)
+        due_seconds = self._settlement.now() + signal.after_seconds
+        reach("worker.before-snooze")
+        self._settlement.write(
+            lease, "snoozed", lambda queues, me: queues.snooze(me, lease, due_seconds, extras), times
+        )
+
+    def _fail(self, lease: Lease, job_class: JobClass[Any], error: BaseException, times: Times) -> None:
+        now = self._settlement.now()
+        first_ms = lease.extras.get("f", str(int(now * 1000)))
+        if isinstance(error, FailedElsewhere):
+            decision = error.decision
         else:
-            reach("worker.forwarded")
-            held = self._insist(lambda: self._queues.forget(self._life.incarnation, lease))
-            outcome = "forwarded" if held else "lost"
-            log.info("job %s (%s) followed its shop to pod %d", lease.id, lease.job_class, pod_id)
-        self._tally.attempt(lease.queue, lease.job_class, outcome, duration_seconds, wait_seconds)
-        self._manager.settled(lease)
-
-    def not_admitted(self, lease: Lease, error: PodworkError, *, interrupted: bool = False) -> None:
-        """Give a job back because it cannot run here now; `interrupted`: it had begun, and is undone."""
-        log.warning("job %s (%s) cannot run now: %s", lease.id, lease.job_class, error)
-        if interrupted or not isinstance(error, ShopOnHold):
-            # Otherwise the job would come round at once. Only a gate on hold keeps the lane out of the ring.
-            time.sleep(NOT_ADMITTED_PAUSE_SECONDS)
-        outcome = self._release(lease, interrupted=interrupted)
-        self._tally.attempt(lease.queue, lease.job_class, outcome)
-        self._manager.settled(lease)
-
-    def _release(self, lease: Lease, *, interrupted: bool = False) -> str:
-        reach("worker.before-release")
-        incarnation = self._life.incarnation
-        held = self._insist(lambda: self._queues.release(incarnation, [lease], interrupted=interrupted))
-        return "interrupted" if held else "lost"
-
-    def _fail(self, lease: Lease, job_class: JobClass[Any], error: BaseException) -> str:
-        decision = retry.decide(lease.attempts, job_class.retry, error)
-        incarnation = self._life.incarnation
+            decision = retry.decide(job_class.policy.retry, lease.attempts, error, now - int(first_ms) / 1000)
+        if isinstance(decision, retry.Dropped):
+            self._drop(lease, "discarded", decision.reason, times)
+            return
         if isinstance(decision, retry.Exhausted):
-            log.error("job %s (%s) is buried: %s", lease.id, lease.job_class, decision.reason, exc_info=error)
-            reach("worker.before-bury")
-            held = self._insist(lambda: self._queues.bury(incarnation, lease, decision.reason))
-            return "dead" if held else "lost"
+            self._bury(lease, error, decision.reason, times)
+            return
         log.warning(
             "job %s (%s) failed, again in %.1f s: %s",
             lease.id, lease.job_class, decision.after_seconds, decision.error, exc_info=error,
         )  # fmt: skip
-        due_seconds = time.time() + decision.after_seconds
+        extras = _marked(lease, _fingerprint(lease, error), f=first_ms)
+        due_seconds = now + decision.after_seconds
         reach("worker.before-retry")
-        held = self._insist(lambda: self._queues.retry(incarnation, lease, due_seconds, decision.error))
-        return "retried" if held else "lost"
+        self._settlement.write(
+            lease,
+            "retried",
+            lambda queues, me: queues.retry(me, lease, due_seconds, decision.error, extras),
+            times,
+        )
 
-    def _insist(self, transition: Callable[[], T]) -> T:
-        """Repeat until Redis answers: the end of a job is kept, however long Redis is away."""
-        failures = 0
-        while True:
-            try:
-                answer = transition()
-            except TROUBLE as error:
-                self._outage.began(error)
-                time.sleep(pause_seconds(failures))
-                failures += 1
-            else:
-                self._outage.over()
-                return answer
+    def _bury(self, lease: Lease, error: BaseException, reason: str, times: Times) -> None:
+        log.error("job %s (%s) is buried: %s", lease.id, lease.job_class, reason, exc_info=error)
+        extras = _marked(lease, _fingerprint(lease, error))
+        reach("worker.before-bury")
+        self._settlement.write(
+            lease, "dead", lambda queues, me: queues.bury(me, lease, reason, extras), times
+        )
+
+
+def _fingerprint(lease: Lease, error: BaseException) -> str:
+    if isinstance(error, FailedElsewhere):
+        return error.fingerprint
+    return fingerprint_of(lease.job_class, error)
+
+
+def _marked(lease: Lease, fingerprint: str, **more: str) -> dict[str, str]:
+    """Return the job's extras with the fingerprint of its last error."""
+    return {**lease.extras, **more, "e": fingerprint}

@@ -21,11 +21,15 @@ EXIT_DRAINED: Final = 0
 EXIT_NOT_STARTED: Final = 1
 EXIT_BROKEN: Final = 70
 EXIT_LEASE_LOST: Final = 75
+EXIT_HARD_LIMIT: Final = 76
+EXIT_HATCHERY_LOST: Final = 77
 EXITS: Final = {
     EXIT_DRAINED: "drained",
     EXIT_NOT_STARTED: "could not start",
     EXIT_BROKEN: "an error of its own",
     EXIT_LEASE_LOST: "lost its lease",
+    EXIT_HARD_LIMIT: "a job ran past its hard time limit",
+    EXIT_HATCHERY_LOST: "its hatchery died",
 }
 FLUSH_SECONDS: Final = 1.0
 LEASE_POLL_SECONDS: Final = 0.05
@@ -42,14 +46,12 @@ class Life:
         self.incarnation = incarnation
         self.lease_seconds = lease_seconds
         self.stopping = False
+        self.is_leader = False
+        """Whether this process does what one process of the pod does; only ever a matter of promptness."""
         self.left = False
         """Whether it gave its lease back by itself: who then finds it gone has not lost it."""
         self.valid_until = 0.0
         self._end = end or end_process
-
-    def should_stop(self) -> bool:
-        """Return whether jobs are asked to end soon."""
-        return self.stopping
 
     def renewed(self, asked_at: float) -> None:
         """Take note that a renewal asked for at `asked_at` (monotonic) was granted."""

@@ -18,7 +18,7 @@ from podwork.worker.outage import TROUBLE, Outage, pause_seconds
 if TYPE_CHECKING:
     from podwork.queues import Queues
 
-WAIT_SECONDS: Final = 2.0
+WAIT_SECONDS: Final = 10.0
 
 
 class Listener(LifeThread):

@@ -23,11 +23,12 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from podwork.errors import LeaseLost
 from podwork.observation import Attempt, Tally
 from podwork.points import reach
+from podwork.worker.ended import Ended
 from podwork.worker.life import Life, LifeThread
 from podwork.worker.listener import Listener
 from podwork.worker.outage import TROUBLE, Outage, pause_seconds
@@ -36,6 +37,9 @@ from podwork.worker.prefetch import MOST_HELD, Prefetch
 if TYPE_CHECKING:
     from podwork.lease import Lease
     from podwork.queues import Queues
+    from podwork.worker.queue_order import QueueOrder
+
+__all__ = ["Ended", "Manager"]
 
 IDLE_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 0.2
@@ -44,22 +48,13 @@ REFILL_PART: Final = 4
 ADOPT_SECONDS: Final = 60.0
 
 
-class Ended(NamedTuple):
-    """A job that ran and is to be acknowledged; `outcome` as in `podwork.observation.OUTCOMES`."""
-
-    lease: Lease
-    outcome: str
-    duration_seconds: float
-    wait_seconds: float
-
-
 class Manager(LifeThread):
     """Holds the child's jobs between Redis and the processors."""
 
     def __init__(
         self,
         queues: Queues,
-        queue_names: Sequence[str],
+        order: QueueOrder,
         prefetch: Prefetch,
         tally: Tally,
         life: Life,
@@ -67,12 +62,12 @@ class Manager(LifeThread):
     ) -> None:
         super().__init__("podwork-manager", life)
         self._queues = queues
-        self._names = tuple(queue_names)
+        self._names = order
         self._prefetch = prefetch
         self._threads = prefetch.threads
         self._tally = tally
         self._outage = outage
-        self._listener = Listener(queues, self._names, life, outage, self._heard)
+        self._listener = Listener(queues, order.names, life, outage, self._heard)
         self._held: dict[str, Lease] = {}
         self._ready: deque[Lease] = deque()
         self._ended: deque[Ended] = deque()
@@ -141,6 +136,10 @@ class Manager(LifeThread):
         """Whether nothing is left to run, to write down or to give back."""
         return not self._held
 
+    def held(self) -> set[str]:
+        """Return the ids of what is held, until its end is written down."""
+        return set(self._held)
+
     def running(self) -> list[Lease]:
         """Return what is held and has not ended (for giving it back at the very end)."""
         ended = {end.lease.id for end in [*self._unsaid, *self._ended]}
@@ -196,16 +195,13 @@ class Manager(LifeThread):
     def _turn(self, ended: list[Ended], want: int) -> None:
         if ended:
             reach("worker.before-acknowledge")
-        leases: list[Lease] = []
-        finished = [end.lease for end in ended]
         self._lost_answer = want > 0
         try:
-            if want:
-                refused, leases = self._queues.turn(self.life.incarnation, finished, self._names, want)
-            else:
-                refused = self._queues.acknowledge(self.life.incarnation, finished)
+            refused, leases = self._queues.turn(
+                self.life.incarnation, [end.end for end in ended], self._names(), want
+            )
         except TROUBLE:
-            self._in_doubt.update(lease.id for lease in finished)
+            self._in_doubt.update(end.lease.id for end in ended)
             raise
         self._unsaid = []
         self._lost_answer = False
@@ -257,7 +253,9 @@ class Manager(LifeThread):
             fresh.append(self._ended.popleft())
         if fresh:
             self._moved_at = time.monotonic()
-            self._prefetch.measured([end.duration_seconds for end in fresh])
+            self._prefetch.measured(
+                [end.duration_seconds for end in fresh if end.duration_seconds is not None]
+            )
         self._unsaid = self._unsaid + fresh
         return self._unsaid
 
@@ -337,7 +335,7 @@ class Manager(LifeThread):
         if not self._hint:
             return
         if self._room() <= 0:
-            for name in self._names:
+            for name in self._names.names:
                 self._queues.claim(self.life.incarnation, [name], 0)
         self._hint = False
 

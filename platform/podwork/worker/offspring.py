@@ -16,12 +16,22 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
 
 from podwork.worker import signals
-from podwork.worker.channel import Beat, Channel, Command, Drain, GiveBack, Ready, Report, channel_pair
+from podwork.worker.channel import (
+    Beat,
+    Channel,
+    Command,
+    Drain,
+    Dump,
+    GiveBack,
+    Ready,
+    Report,
+    channel_pair,
+)
 from podwork.worker.child import live
 from podwork.worker.life import EXITS
 from podwork.worker.spec import ChildHealth, WorkerSpec
@@ -64,10 +74,16 @@ class Offspring:
         """Tell it to give back at once; it is killed when it does not end in time."""
         self._leave(GiveBack(), SLACK_SECONDS)
 
+    def goes(self, drain_seconds: float) -> None:
+        """Take note that it ends by itself; it does not count any more, so that its successor starts now."""
+        self.counts = False
+        self._leave(None, drain_seconds + SLACK_SECONDS)
+
     def dump(self) -> None:
         """Make it write the stacks of its threads to standard error, even if its main thread is stuck."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGUSR1)
+        self.tell(Dump())
 
     def enforce(self, now: float) -> bool:
         """Kill it if its time is over; answer whether it was killed just now."""
@@ -110,11 +126,12 @@ class Offspring:
             return f"killed by {signal.Signals(-status).name}"
         return EXITS.get(status, f"exit code {status}")
 
-    def _leave(self, command: Command, seconds: float) -> None:
+    def _leave(self, command: Command | None, seconds: float) -> None:
         kill_at = time.monotonic() + seconds
         self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
         self.leaving = True
-        self.tell(command)
+        if command is not None:
+            self.tell(command)
 
 
 def give_birth(spec: WorkerSpec, forget: Callable[[], None]) -> Offspring:
@@ -137,3 +154,16 @@ def give_birth(spec: WorkerSpec, forget: Callable[[], None]) -> Offspring:
             live(spec, theirs)
     theirs.close()
     return Offspring(pid, ours)
+
+
+def bury_strangers(known: Collection[int]) -> None:
+    """Reap what has ended here and is no child of ours; for the first process of a container.
+
+    The job processes of a child that was killed come to it, and would stay in its table of processes.
+    """
+    with suppress(ChildProcessError):  # there is nobody at all
+        while True:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None or found.si_pid in known:
+                return  # one of ours is reaped by who waits for its status; then the others' turn comes
+            os.waitpid(found.si_pid, 0)

@@ -6,7 +6,7 @@ script short. Leaves to others: the rhythm (`Timekeeper`), the scripts (`Queues`
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ def promote_due(queues: Queues) -> int:
             return promoted
 
 
-def unpark_known(queues: Queues, job_classes: Collection[str]) -> int:
-    """Queue again what was parked of the classes that this process knows (J7); return how many."""
+def unpark_known(queues: Queues, known: Mapping[str, int]) -> int:
+    """Queue again what was parked of the classes and versions that are known here (J7); return how many."""
     unparked = 0
-    while job_classes:
-        portion = queues.unpark(job_classes, PORTION)
+    while known:
+        portion = queues.unpark(known, PORTION)
         unparked += portion
         if portion < PORTION:
             break

@@ -41,6 +41,15 @@ class Roll:
         self._waiting.clear()
         self._old = self._new = None
 
+    def left_by(self, child: Offspring, *, for_good: bool) -> None:
+        """Take note that a child ends by itself: its successor takes its place now, or is not needed."""
+        if child is self._old and self._new is not None:
+            if for_good:
+                self._new.drain(self._drain_seconds)
+            else:
+                self._new.counts = True
+            self._old = self._new = None
+
     def advance(self) -> None:
         """Take the next step that is possible now."""
         if self._old is None:

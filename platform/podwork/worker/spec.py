@@ -1,21 +1,26 @@
 """What a worker is asked to be, what it connects to, and how it says that it is well.
 
-Owns: `WorkerSpec`, `Connections`, `Health`. Leaves to others: where the values come from (the composition
-root in `podwork_ops` makes them from the settings).
+Owns: `WorkerSpec`, `Connections`, `Surroundings`, `Health`. Leaves to others: where the values come from (the
+composition root in `podwork_ops` makes them from the settings).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from podwork.interfaces import Clock, SystemClock
 
 if TYPE_CHECKING:
     from podwork.app import App
     from podwork.client import Client
     from podwork.interfaces import Fence
+    from podwork.observation import Tally
     from podwork.queues import Queues
+    from podwork.worker.life import Life, LifeThread
     from podwork.worker.middleware import Middleware
+    from podwork.worker.outage import Outage
 
 
 def _no_epoch() -> int:
@@ -27,10 +32,29 @@ def _connected() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a service of a child may use: the pod's queues, and what the child's threads know together.
+
+    The clock says when jobs expire and run again; `podwork.testing` turns it.
+    """
+
+    queues: Queues
+    life: Life
+    outage: Outage
+    tally: Tally
+    clock: Clock = field(default_factory=SystemClock)
+
+
+Service = Callable[[Surroundings], "LifeThread"]
+"""Makes a thread that every child runs beside its jobs; most of them work only while `life.is_leader`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connections:
     """What one child works with; made in the child, after the fork, by `WorkerSpec.connect`.
 
-    `directory_epoch` and `connected` are asked once a second and must answer from memory.
+    `services` are started with the child. `directory_epoch` and `connected` are asked once a second and must
+    answer from memory.
     """
 
     queues: Queues
@@ -39,6 +63,18 @@ class Connections:
     close: Callable[[], None]
     directory_epoch: Callable[[], int] = _no_epoch
     connected: Callable[[], bool] = _connected
+    services: tuple[Service, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobConnections:
+    """What one job process works with; made in it, after the fork, by `WorkerSpec.connect_in_job`.
+
+    It should connect nothing before it is used: every job pays for it.
+    """
+
+    client: Client
+    close: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +82,8 @@ class WorkerSpec:
     """One `podctl workers` command.
 
     `connect` runs in every child and raises a `PodworkError` if the child can never work; an unreachable
-    Redis is not that: the child waits for it. `memory_limit_bytes` of 0 means no limit.
+    Redis is not that: the child waits for it. `isolate` gives each job a process of its own, which calls
+    `connect_in_job`, or without one `connect`. `memory_limit_bytes` of 0 means no limit.
     """
 
     pod_id: int
@@ -61,6 +98,15 @@ class WorkerSpec:
     prefetch_seconds: float = 0.05
     revision: str = "unknown"
     middleware: tuple[Middleware, ...] = ()
+    isolate: bool = False
+    connect_in_job: Callable[[], JobConnections] | None = None
+
+    def open_in_job(self) -> JobConnections:
+        """Open what a job process works with. Raises PodworkError."""
+        if self.connect_in_job is not None:
+            return self.connect_in_job()
+        connections = self.connect()
+        return JobConnections(connections.client, connections.close)
 
 
 @dataclass(frozen=True, slots=True)

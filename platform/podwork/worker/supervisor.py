@@ -12,17 +12,19 @@ only one that forks (see `offspring`). Signals:
 | HUP | children are restarted one by one (see `roll`) |
 | USR1 | every child writes the stacks of its threads to standard error |
 
-Promises: while it is not stopping there are `processes` children, or one is about to start; a child above
-the memory limit drains and is replaced; a child that does not end in time is killed, and its lease gives
-its jobs back. `run` returns 0 after a drain, and 1 if no child ever became ready. Leaves to others: what
-children do (`child`), metrics (they are handed to `observe`), who calls `run` (the composition root, in the
-main thread).
+Promises: while it is not stopping there are `processes` children, or one is about to start, but for those
+that a person stopped one by one (`podctl processes stop`): nobody follows them, and with the last the worker
+ends. A child above the memory limit drains and is replaced; one with a job past its hard limit is replaced at
+once, while it drains. A child that does not end in time is killed, and its lease gives its jobs back. `run`
+returns 0 after a drain, and 1 if no child ever became ready. Leaves to others: what children do (`child`),
+metrics (they are handed to `observe`), who calls `run` (the composition root, in the main thread).
 """
 
 from __future__ import annotations
 
 import gc
 import logging
+import os
 import selectors
 import signal
 import time
@@ -30,8 +32,8 @@ from collections.abc import Callable
 from typing import Final
 
 from podwork.observation import Observation
-from podwork.worker.channel import Fatal, Observed, Quiet, Report, Resume
-from podwork.worker.offspring import Offspring, give_birth
+from podwork.worker.channel import Fatal, Observed, Quiet, Report, Resume, Stopping
+from podwork.worker.offspring import Offspring, bury_strangers, give_birth
 from podwork.worker.rebirth import Rebirth
 from podwork.worker.roll import Roll
 from podwork.worker.signals import SignalPipe
@@ -60,6 +62,7 @@ class Supervisor:
         self._spec = spec
         self._observe = observe
         self._children: list[Offspring] = []
+        self._wanted = spec.processes
         self._rebirth = Rebirth()
         self._roll = Roll(self._give_birth, spec.drain_seconds)
         self._quiet = False
@@ -83,9 +86,9 @@ class Supervisor:
     def health(self) -> Health:
         """Return how the worker is; any thread may ask."""
         children = [child for child in list(self._children) if child.counts]
-        wanted = len(children) >= self._spec.processes
+        enough = len(children) >= self._wanted
         well = all(child.ready and child.claims_ok for child in children)
-        return Health([child.health() for child in children], self._stopping, wanted and well)
+        return Health([child.health() for child in children], self._stopping, enough and well)
 
     def _tick(self) -> None:
         self._give_births()
@@ -112,7 +115,7 @@ class Supervisor:
     def _fill_up(self) -> None:
         if self._stopping or time.monotonic() < self._rebirth.not_before:
             return
-        while sum(child.counts for child in self._children) < self._spec.processes:
+        while sum(child.counts for child in self._children) < self._wanted:
             self._give_birth()
 
     def _give_birth(self) -> Offspring:
@@ -141,6 +144,8 @@ class Supervisor:
                 log.info("child %d ended: %s", child.pid, child.describe_end())
             else:
                 self._mourn(child)
+        if os.getpid() == 1:
+            bury_strangers([child.pid for child in self._children])
 
     def _mourn(self, child: Offspring) -> None:
         """See to it that a death that nobody asked for has a consequence."""
@@ -194,11 +199,26 @@ class Supervisor:
                 self._observe(child.pid, report.observation)
             case Fatal():
                 child.fatal = report.reason
+            case Stopping():
+                self._let_go(child, report)
             case _:
                 child.heard(report)
                 if child.ready and not self._ever_ready:
                     self._ever_ready = True
                     log.info("the worker is ready")
+
+    def _let_go(self, child: Offspring, report: Stopping) -> None:
+        """Take note that a child ends by itself: it is followed at once, or not at all."""
+        if child.leaving:
+            return  # it was told to before, by us
+        log.warning("child %d drains and ends: %s", child.pid, report.why)
+        child.goes(self._spec.drain_seconds)
+        self._roll.left_by(child, for_good=report.for_good)
+        if report.for_good and not self._stopping:
+            self._wanted -= 1
+            if self._wanted == 0:
+                log.info("the last child was told to stop; so does the worker")
+                self._stop()
 
     def _obey(self, number: int) -> None:
         match number:

@@ -1,16 +1,19 @@
-"""The clockwork of a child: promotes twice a second, reclaims and unparks three times within a lease.
+"""The clockwork of a child: promotes what is due, sounds alarms, reclaims, unparks.
 
-Owns: the rhythm, in a thread and with a connection of its own. Every child of a pod keeps the same time:
-the scripts are short when there is nothing to do, and no child has to be alive for the others' sake.
-Promises: a job that is due is queued within `PROMOTE_SECONDS` and the length of the scripts. Leaves to
-others: the work (`reclaimer`, `promoter`).
+Owns: the rhythm, in a thread and with a connection of its own. Every child of a pod keeps the same time: the
+scripts are short when there is nothing to do, and no child has to be alive for the others' sake. When
+something is due next is read with plain commands; Redis's time is estimated from the last heartbeat, and an
+estimate that is off only costs promptness: the scripts go by Redis's clock. Promises: a job that is due is
+queued within `LONGEST_PAUSE_SECONDS`, an alarm goes off within two of them, and what a process held whose
+lease has expired is queued at the next heartbeat of any other. Leaves to others: the work (`reclaimer`,
+`promoter`).
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from podwork.observation import Tally
@@ -20,46 +23,77 @@ from podwork.worker.promoter import promote_due, unpark_known
 from podwork.worker.reclaimer import sweep
 
 if TYPE_CHECKING:
-    from podwork.queues import Queues
+    from podwork.app import App
+    from podwork.queues import Pulse, Queues
 
-PROMOTE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 0.9
+SHORTEST_PAUSE_SECONDS: Final = 0.01
+ALARMS_SECONDS: Final = 60.0
 
 log = logging.getLogger("podwork.worker")
 
 
 class Timekeeper(LifeThread):
-    """Does what is due for the pod as a whole."""
+    """Does what is due for the pod as a whole; `known`: job class -> the latest version that runs here."""
 
     def __init__(
-        self, queues: Queues, job_classes: Collection[str], tally: Tally, life: Life, outage: Outage
+        self, queues: Queues, known: Mapping[str, int], tally: Tally, life: Life, outage: Outage
     ) -> None:
         super().__init__("podwork-timekeeper", life)
         self._queues = queues
-        self._job_classes = job_classes
+        self._known = known
         self._tally = tally
         self._outage = outage
-        self._sweep_at = 0.0
+        self._redis_ahead_seconds = time.time() - time.monotonic()
+        self._somebody_expired = True
+        self._unpark_at = 0.0
+        self._alarms_until = 0.0
+        self._looked = False
+
+    def heard(self, pulse: Pulse) -> None:
+        """Take in what a heartbeat heard; called by the heartbeat's thread."""
+        self._redis_ahead_seconds = pulse.now_ms / 1000 - time.monotonic()
+        self._somebody_expired = self._somebody_expired or pulse.expired
 
     def work(self) -> None:
         """Tick for ever."""
         failures = 0
         while True:
             try:
-                self.tick(time.monotonic())
+                pause = self.tick(time.monotonic())
                 self._outage.over()
                 failures = 0
-                time.sleep(PROMOTE_SECONDS)
             except TROUBLE as error:
                 self._outage.began(error)
-                time.sleep(pause_seconds(failures))
+                pause = pause_seconds(failures)
                 failures += 1
+            time.sleep(pause)
 
-    def tick(self, now: float) -> None:
-        """Promote; sweep and unpark when it is time for them. `now` is monotonic."""
-        promote_due(self._queues)
-        if now < self._sweep_at:
-            return
-        self._sweep_at = now + self.life.lease_seconds / 3
-        sweep(self._queues, self._tally)
-        if unparked := unpark_known(self._queues, self._job_classes):
-            log.info("%d parked jobs are queued again: this revision knows their class", unparked)
+    def tick(self, now: float) -> float:
+        """Do what is due; return for how many seconds nothing will be. `now` is monotonic."""
+        if self._somebody_expired:
+            self._somebody_expired = False
+            sweep(self._queues, self._tally)
+        if now >= self._unpark_at:
+            self._unpark_at = now + self.life.lease_seconds
+            if unparked := unpark_known(self._queues, self._known):
+                log.info("%d parked jobs are queued again: this revision knows their class", unparked)
+        # Where no alarm was set lately, the next look at them may miss a turn: it halves what idling costs.
+        looks = now < self._alarms_until or not self._looked
+        job_due_ms, alarm_due_ms = self._queues.next_due(alarms=looks)
+        self._looked = looks
+        if alarm_due_ms is not None:
+            self._alarms_until = now + ALARMS_SECONDS
+        redis_now_ms = (now + self._redis_ahead_seconds) * 1000
+        if job_due_ms is not None and job_due_ms <= redis_now_ms:
+            promote_due(self._queues)
+        if alarm_due_ms is not None and alarm_due_ms <= redis_now_ms:
+            while self._queues.sound_alarms() > 0:
+                pass
+        ahead = [due - redis_now_ms for due in (job_due_ms, alarm_due_ms) if due is not None]
+        return min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, min(ahead, default=1e9) / 1000))
+
+
+def versions_known(app: App) -> dict[str, int]:
+    """Return the job classes that the application declares, with their versions."""
+    return {name: job_class.policy.version for name, job_class in app.job_classes.items()}

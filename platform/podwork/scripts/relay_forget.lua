@@ -1,0 +1,10 @@
+-- relay_forget: forget that jobs of the outbox ended, after their rows were deleted.
+-- ARGV: token, then ids
+-- Answers: 1, or 0 when another relay has begun since; then nothing was changed.
+-- Keys: ended, relay.
+-- Guards that a job is stored once in its life: a relay that began since may have read such a row before it was
+-- deleted, and only `ended` tells it that the job is not to come again.
+
+if redis.call('GET', RELAY) ~= ARGV[1] then return 0 end
+redis.call('SREM', ENDED, unpack(ARGV, 2))
+return 1
