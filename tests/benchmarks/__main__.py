@@ -1,39 +1,125 @@
-"""`make bench`: run every benchmark, print tables, write `build/bench.json`.
+"""`make bench`: podwork and its peers beside each other; tables for people, `build/bench.json` for machines.
 
-Arguments name the benchmarks to run: directory_cache, engine, layouts. Peers beside us come with the
-engine's own issue; what is here decided the layout of the queue and checks the stated limits.
+Names choose what runs (default: all but `layouts`):
+
+| name | what |
+| --- | --- |
+| contest | push, drain, idle, latency, waiting jobs: podwork and every peer, in turns |
+| kills | kill -9 of every worker in mid-drain: jobs lost and doubled |
+| recovery, processes, fairness, growth | podwork alone: see `alone/` |
+| limits | what the machine allows: redis-benchmark and bare loops |
+| directory_cache | a hit of the directory's cache |
+| layouts | the layouts of the queue that were compared once |
+
+A contestant's name (`sidekiq`, `huey`, ...) limits contest and kills to it and podwork. Exit 1: a target is
+missed.
 """
 
 from __future__ import annotations
 
+import argparse
+import signal
 import sys
+import time
+from collections.abc import Callable
 
-from tests.benchmarks import directory_cache, engine, layouts
-from tests.benchmarks.report import Figures, Target, save, write
+from tests.benchmarks import directory_cache, layouts, report
+from tests.benchmarks.alone import fairness, growth, limits, processes, recovery
+from tests.benchmarks.harness import contest, cores, kills, machine
+from tests.benchmarks.harness.contest import say
+from tests.benchmarks.harness.measured import Figures, Measured
+from tests.benchmarks.harness.stage import Stage, stage
+from tests.benchmarks.harness.trouble import Trouble
+from tests.benchmarks.peers.roster import CONTESTANTS, PODWORK, PODWORK_ITSELF, Contestant
+from tests.benchmarks.targets import TARGETS
 
-ROUNDS = 3
+ALONE: dict[str, Callable[[Stage, float], list[Figures]]] = {
+    "recovery": lambda place, scale: [recovery.measure(place, scale)],
+    "processes": lambda place, scale: [processes.measure(place, scale)],
+    "fairness": lambda place, scale: [fairness.measure(place, scale)],
+    "growth": lambda place, scale: growth.measure(place.redis, scale),
+    "limits": lambda place, scale: [limits.measure(place.redis, scale)],
+}
+DEFAULT = ("contest", "kills", *ALONE, "directory_cache")
+CHOICES = (*DEFAULT, "layouts", *(contestant.name for contestant in CONTESTANTS))
+ONE_ROUND = {"growth"}
+"""Benchmarks that have rounds enough of their own."""
 
 
-def main(chosen: list[str]) -> int:
-    """Run the chosen benchmarks; exit 1 when a stated target is missed."""
-    figures: dict[str, Figures] = {}
-    targets: list[Target] = []
-    if not chosen or "directory_cache" in chosen:
-        figures["directory_cache"] = measured = directory_cache.measure()
-        ratio = directory_cache.BUDGET_HIT_MICROSECONDS / measured["hit_us"]
-        targets.append(
-            Target("directory cache: a hit costs at most 2 us", ratio, 1.0, directory_cache.ROUNDS)
-        )
-    if not chosen or "engine" in chosen:
-        figures["engine"] = engine.measure(ROUNDS)
+def main(arguments: list[str]) -> int:
+    """Run what was chosen; return the exit code."""
+    options = _parse(arguments)
+    chosen = [name for name in options.names if name in (*DEFAULT, "layouts")]
+    contestants = [who for who in CONTESTANTS if who.name in options.names]
+    if contestants:
+        chosen = chosen or ["contest", "kills"]
+        contestants = [PODWORK_ITSELF, *(who for who in contestants if who is not PODWORK_ITSELF)]
+    chosen, contestants = chosen or list(DEFAULT), contestants or list(CONTESTANTS)
+    measured, began = Measured(), time.monotonic()
+    described = machine.describe(options.rounds, options.scale)
+    if described["load_at_start"] > machine.QUIET_LOAD:
+        say(f"the machine is busy (load {described['load_at_start']:.1f}): times will not mean much")
+    with cores.on(cores.ASIDE):
+        _contest(chosen, contestants, measured, options)
+        _alone(chosen, measured, options)
+    if "directory_cache" in chosen:
+        say("directory_cache")
+        with cores.on(cores.WORKER):
+            measured.add(PODWORK, directory_cache.measure())
     if "layouts" in chosen:
         layouts.main()
-    for name, measured in figures.items():
-        sys.stdout.write(f"\n{name}\n")
-        write(measured)
-    save(figures, targets)
-    return 0 if all(target.met for target in targets) else 1
+    say(f"done in {(time.monotonic() - began) / 60:.1f} minutes")
+    verdicts = [report.judge(target, measured) for target in TARGETS if target.benchmark in chosen]
+    sys.stdout.write(report.tables(measured, verdicts, [who.name for who in contestants]))
+    report.save(report.document(measured, verdicts, described))
+    return 0 if all(verdict.met for verdict in verdicts) else 1
+
+
+def _contest(
+    chosen: list[str], contestants: list[Contestant], measured: Measured, options: argparse.Namespace
+) -> None:
+    if "contest" in chosen:
+        contest.run(contestants, measured, options.rounds, options.scale)
+    if "kills" in chosen:
+        kills.run(contestants, measured, options.watch, options.scale)
+
+
+def _alone(chosen: list[str], measured: Measured, options: argparse.Namespace) -> None:
+    names = [name for name in ALONE if name in chosen]
+    if not names:
+        return
+    with stage() as place:
+        for number in range(options.rounds):
+            for name in names:
+                if name in ONE_ROUND and number:
+                    continue
+                say(f"round {number + 1}: {name}")
+                try:
+                    for figures in ALONE[name](place, options.scale):
+                        measured.add(PODWORK, figures)
+                except Trouble as trouble:
+                    measured.miss(PODWORK, f"{name}: {trouble}")
+                    say(f"{name}: {trouble}")
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", choices=[*CHOICES, []], metavar="NAME", help=", ".join(CHOICES))
+    parser.add_argument("--rounds", type=int, default=3, help="how often everybody plays (3)")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the numbers of jobs (1)")
+    parser.add_argument(
+        "--watch",
+        type=float,
+        default=90.0,
+        help="seconds without progress that end the watch after a kill",
+    )
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that folders are removed
     raise SystemExit(main(sys.argv[1:]))
