@@ -56,7 +56,7 @@ GUARDS: list[Guard] = [
     _code("shops that wait", "relay", "self._rows.unrelayed(BATCH_ROWS, self._waiting())", "self._rows.unrelayed(BATCH_ROWS)", _RELAY),
     _code("work without a shop does not wait", "rows", "or_(outbox.c.shop_id.is_(None), outbox.c.shop_id.not_in(without))", "outbox.c.shop_id.not_in(without)", _RELAY),
     _code("the size of a push", "relay", "if portion and size_bytes + len(row.record) > PUSH_BYTES:", "if portion and len(row.record) > 10**9:", _RELAY),
-    _code("said once", "relay", "standing is not before and ", "", _REBUILD),
+    _code("said once", "relay", "        if standing is before:\n            return\n", "", _REBUILD),
     _code("the wrong Redis", "relay", "            raise ForeignRedis(pod_id, self._arrivals.store.address)\n", "            pass\n", _REBUILD),
     _code("nothing to rebuild", "relay", "standing is Standing.EMPTIED and self._nothing_to_rebuild()", "standing is Standing.EMPTIED", _REBUILD),
     _code("a name with the pod in it", "standing", "if not named.startswith(_prefix(rows)):", "if False:", _REBUILD),

@@ -15,9 +15,10 @@ T = TypeVar("T")
 
 
 class Ahead(Generic[T]):
-    """Does steps one behind the caller."""
+    """Does steps one behind the caller; without `may_use_thread`, in the caller's own time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_use_thread: bool = True) -> None:
+        self._may_use_thread = may_use_thread
         self._pool: ThreadPoolExecutor | None = None
         self._under_way: Future[T] | None = None
         self._first: Callable[[], T] | None = None
@@ -34,6 +35,9 @@ class Ahead(Generic[T]):
 
         The first step waits until there is a second: one alone is done by `end`, without a thread.
         """
+        if not self._may_use_thread:
+            result, self._first = self.end(), step
+            return result
         if self._pool is None and self._first is None:
             self._first = step
             return None

@@ -70,6 +70,10 @@ class Parameters:
                 if name in args:
                     raise self._invalid(f"got two values for {name!r}")
                 args[name] = value
+        return self.bind_named(args)
+
+    def bind_named(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments themselves, all of them given by name. Raises InvalidArguments."""
         given = args.keys()
         if not given <= self._allowed:
             raise self._invalid(f"unknown argument {', '.join(sorted(given - self._allowed))}")

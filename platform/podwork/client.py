@@ -9,9 +9,13 @@ of the outbox.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import Any
 
+from podwork.ahead import Ahead
 from podwork.arguments import OPTIONS
 from podwork.delivery import Delivery
 from podwork.errors import ConfigurationError, InvalidRoute, PodworkError
@@ -106,17 +110,21 @@ class Client:
         Raises as `push` does; the error's attribute `accepted` holds the ids of the portions accepted before.
         """
         accepted: list[str] = []
-        portion: list[tuple[int | None, Parcel]] = []
-        try:
-            for row in rows:
-                portion.append(self._row(job_class, dict(row)))
-                if len(portion) == BULK_JOBS:
-                    accepted += self._send_portion(portion, transaction)
-                    portion = []
-            accepted += self._send_portion(portion, transaction)
-        except PodworkError as error:
-            error.accepted = accepted  # type: ignore[attr-defined]  # documented above
-            raise
+        remaining = iter(rows)
+        # A transaction belongs to the thread that has it; otherwise the pods work on one portion while the
+        # next is being made.
+        with Ahead[list[str]](may_use_thread=transaction is None) as ahead:
+            try:
+                while taken := list(islice(remaining, BULK_JOBS)):
+                    now_ms = self._now_ms()
+                    portion = [self._row(job_class, dict(row), now_ms) for row in taken]
+                    accepted += ahead.begin(partial(self._send_portion, portion, transaction)) or []
+                accepted += ahead.end() or []
+            except PodworkError as error:
+                with suppress(PodworkError):
+                    accepted += ahead.end() or []
+                error.accepted = accepted  # type: ignore[attr-defined]  # documented above
+                raise
         return accepted
 
     def forward(self, lease: Lease) -> int:
@@ -136,17 +144,13 @@ class Client:
         # the two the caller would forget the only copy.
         return self._delivery(hold_timeout_seconds=0.0).send([parcel], None, fresh=False).pod_id
 
-    def _row(self, job_class: JobClass[Any], args: dict[str, Any]) -> tuple[int | None, Parcel]:
+    def _row(self, job_class: JobClass[Any], args: dict[str, Any], now_ms: int) -> tuple[int | None, Parcel]:
         shop_id, pod = args.pop("shop_id", None), args.pop("pod", None)
-        named = {name: args.pop(name) for name in OPTIONS & args.keys()}
-        if "transaction" in named:
-            raise InvalidRoute(
-                f"{job_class.name}: a row with a transaction", "give it to all rows, beside them"
-            )
-        options = PushOptions(**named) if named else None
-        _one_place(job_class, shop_id, pod)
-        bound = job_class.parameters.bind((), args)
-        return pod, parcel_of(job_class, bound, shop_id, self._now_ms(), options)
+        options = None if OPTIONS.isdisjoint(args) else _options(job_class, args)
+        if (shop_id is None) == (pod is None):
+            _one_place(job_class, shop_id, pod)
+        bound = job_class.parameters.bind_named(args)
+        return pod, parcel_of(job_class, bound, shop_id, now_ms, options)
 
     def _send_portion(self, portion: Sequence[tuple[int | None, Parcel]], transaction: object) -> list[str]:
         if transaction is not None:
@@ -190,7 +194,7 @@ def _options(job_class: JobClass[Any], args: dict[str, Any]) -> PushOptions:
     """Take the options out of a row."""
     named = {name: args.pop(name) for name in OPTIONS & args.keys()}
     if "transaction" in named:
-        raise InvalidRoute(f"{job_class.name}: a row with a transaction", "enqueue such jobs one by one")
+        raise InvalidRoute(f"{job_class.name}: a row with a transaction", "give it to all rows, beside them")
     return PushOptions(**named)
 
 

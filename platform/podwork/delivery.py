@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from podwork import record
 from podwork.errors import RedirectLoop, ShopOnHold, StoreUnavailable
 from podwork.interfaces import Route, Router
 from podwork.parcel import Parcel
@@ -149,13 +148,5 @@ class Delivery:
 
 def _packed(key: _Key, parcels: Sequence[Parcel]) -> PushGroup:
     queue, shop, epoch, due_ms = key
-    prefixes: dict[str, bytes] = {}
-    jobs = []
-    for parcel in parcels:
-        prefix = prefixes.get(parcel.job_class)
-        if prefix is None:
-            prefix = prefixes[parcel.job_class] = record.payload_prefix(
-                parcel.job_class, epoch, parcel.version
-            )
-        jobs.append((parcel.id, parcel.record(epoch, prefix)))
+    jobs = [(parcel.id, parcel.record(epoch)) for parcel in parcels]
     return PushGroup(queue, shop, epoch, jobs, due_ms)

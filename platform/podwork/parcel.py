@@ -57,12 +57,11 @@ class Parcel(NamedTuple):
         """The shop as keys name it."""
         return keys.POD_LANE if self.shop_id is None else str(self.shop_id)
 
-    def record(self, epoch: int, prefix: bytes | None = None) -> bytes:
-        """Return the record to store under the epoch; `prefix` spares making it for each job of a class."""
+    def record(self, epoch: int) -> bytes:
+        """Return the record to store under the epoch."""
         if self.stored is not None:
             return self.stored
-        if prefix is None:
-            prefix = record.payload_prefix(self.job_class, epoch, self.version)
+        prefix = record.payload_prefix(self.job_class, epoch, self.version)
         return record.encode_first(self.queue, self.due_ms or self.pushed_ms, prefix, self.args, self.extras)
 
 

@@ -14,7 +14,7 @@ from the others by its first character:
 | `p` | digest of the lock that it holds for a period |
 | `x` | when it expires, ms: it must have started before |
 | `s` | the schedule that made it |
-| `o` | `1`: it came from the outbox, which is told when it ends; or the id of the job whose content it took over |
+| `o` | `1`: its row in the outbox ends with it; else the id of the job whose content, and row, it has |
 | `f` | when it failed first, ms |
 | `z` | how often it was snoozed |
 | `e` | fingerprint of its last error |
@@ -23,6 +23,7 @@ from the others by its first character:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -56,6 +57,7 @@ _decode_payload = msgspec.json.Decoder(Payload).decode
 _encode_json = msgspec.json.Encoder().encode
 
 
+@lru_cache(maxsize=4096)
 def payload_prefix(job_class: str, epoch: int, version: int = 1) -> bytes:
     """Return the payload up to its arguments; pushing many jobs of a class makes it once."""
     of_version = b"" if version == 1 else b',"version":%d' % version

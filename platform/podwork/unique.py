@@ -46,7 +46,8 @@ class Unique:
         by: names of the arguments that count; None: all of them. The shop and the class always count.
         conflict: `drop`: the second is not stored, its id is the first's. `replace`: the first, if it
             still waits, gets the second's arguments. `reschedule`: if the first runs, the second runs once
-            after it. A `replace` that meets a running one is rescheduled likewise.
+            after it. A `replace` that meets a running one is rescheduled likewise, and
+            what comes after it replaces the one that waits.
     """
 
     until: Until = "success"

@@ -141,6 +141,10 @@ class MemoryStore(Store):
         if state != "held":
             return "kept", owner
         waiting = places.waiting_for(owner)
+        if waiting is not None and conflict == "replace":
+            places.records[waiting] = body
+            self._pushed(self.pod_id, waiting, body)
+            return "replaced", waiting
         if waiting is not None:
             return "kept", waiting
         places.records[job_id] = body

@@ -38,7 +38,11 @@ local function yield(shop, owner, conflict, queue, due, id, record)
   -- It runs already, perhaps with what has changed since: once more after it, and only once.
   local after = '!after:' .. owner
   local waiting = redis.call('LINDEX', LANE .. after .. ':' .. shop, 0)
-  if waiting and redis.call('HGET', PARKED, waiting) == after then return { 'kept', waiting } end
+  if waiting and redis.call('HGET', PARKED, waiting) == after then
+    if conflict ~= 'replace' then return { 'kept', waiting } end
+    replace(shop, waiting, 'parked', queue, due, carry(waiting, redis.call('HGET', JOBS .. shop, waiting), id, record))
+    return { 'replaced', waiting }
+  end
   redis.call('HSET', JOBS .. shop, id, record)
   park(after, shop, id)
   return { 'after', id }
