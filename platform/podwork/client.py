@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import islice
 from typing import Any
 
-from podwork.ahead import Ahead
 from podwork.arguments import OPTIONS
 from podwork.delivery import Delivery
 from podwork.errors import ConfigurationError, InvalidRoute, PodworkError
@@ -110,21 +108,23 @@ class Client:
         Raises as `push` does; the error's attribute `accepted` holds the ids of the portions accepted before.
         """
         accepted: list[str] = []
+        under_way: Callable[[], list[str]] = list
         remaining = iter(rows)
-        # A transaction belongs to the thread that has it; otherwise the pods work on one portion while the
-        # next is being made.
-        with Ahead[list[str]](may_use_thread=transaction is None) as ahead:
-            try:
-                while taken := list(islice(remaining, BULK_JOBS)):
-                    now_ms = self._now_ms()
-                    portion = [self._row(job_class, dict(row), now_ms) for row in taken]
-                    accepted += ahead.begin(partial(self._send_portion, portion, transaction)) or []
-                accepted += ahead.end() or []
-            except PodworkError as error:
-                with suppress(PodworkError):
-                    accepted += ahead.end() or []
-                error.accepted = accepted  # type: ignore[attr-defined]  # documented above
-                raise
+        try:
+            while taken := list(islice(remaining, BULK_JOBS)):
+                now_ms = self._now_ms()
+                portion = [self._row(job_class, dict(row), now_ms) for row in taken]
+                # The pods work on one portion while the next is being made.
+                last, under_way = under_way, list
+                accepted += last()
+                under_way = self._begin_portion(portion, transaction)
+            last, under_way = under_way, list
+            accepted += last()
+        except PodworkError as error:
+            with suppress(PodworkError):
+                accepted += under_way()
+            error.accepted = accepted  # type: ignore[attr-defined]  # documented above
+            raise
         return accepted
 
     def forward(self, lease: Lease) -> int:
@@ -152,13 +152,24 @@ class Client:
         bound = job_class.parameters.bind_named(args)
         return pod, parcel_of(job_class, bound, shop_id, now_ms, options)
 
-    def _send_portion(self, portion: Sequence[tuple[int | None, Parcel]], transaction: object) -> list[str]:
+    def _begin_portion(
+        self, portion: Sequence[tuple[int | None, Parcel]], transaction: object
+    ) -> Callable[[], list[str]]:
+        """Send a portion, and return what waits until it is accepted and gives the ids."""
         if transaction is not None:
-            return self._write_out(transaction, portion)
-        stands_for: dict[str, str] = {}
-        for pod, parcels in _by_pod(portion).items():
-            stands_for |= self._delivery().send(parcels, pod, fresh=True).stands_for
-        return [stands_for.get(parcel.id, parcel.id) for _, parcel in portion]
+            written = self._write_out(transaction, portion)
+            return lambda: written
+        begun = [(self._delivery(), parcels, pod) for pod, parcels in _by_pod(portion).items()]
+        first, *others = begun
+        first[0].begin(first[1], first[2])
+
+        def accepted() -> list[str]:
+            stands_for = dict(first[0].finish().stands_for)
+            for delivery, parcels, pod in others:
+                stands_for |= delivery.send(parcels, pod, fresh=True).stands_for
+            return [stands_for.get(parcel.id, parcel.id) for _, parcel in portion]
+
+        return accepted
 
     def _write_out(self, transaction: object, portion: Sequence[tuple[int | None, Parcel]]) -> list[str]:
         if self._outbox is None:

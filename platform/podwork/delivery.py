@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from podwork.errors import RedirectLoop, ShopOnHold, StoreUnavailable
@@ -23,6 +24,10 @@ _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.25
 _Key = tuple[str, str, int, int]
 """Queue, shop, epoch, due: what one gate decides about at once."""
+
+
+_Begun = tuple[int, list[list[Parcel]], list[PushGroup], Callable[[], list[Refusal]]]
+"""A pod, the groups that went there, the same as they were sent, and what waits for the answer."""
 
 
 class Delivered(NamedTuple):
@@ -51,6 +56,37 @@ class Delivery:
         self._path: list[int] = []
         self._pod_id = 0
         self._stands_for: dict[str, str] = {}
+        self._parcels: Sequence[Parcel] = ()
+        self._pod: int | None = None
+        self._begun: list[_Begun] = []
+
+    def begin(self, parcels: Sequence[Parcel], pod: int | None) -> None:
+        """Send parcels that were never sent before to where their shops seem to be; wait for nothing."""
+        self._parcels, self._pod, self._begun = parcels, pod, []
+        if any(parcel.locks for parcel in parcels):
+            return  # such go one by one
+        for pod_id, groups in self._grouped(parcels, pod).items():
+            packed = [_packed(key, group) for key, group in groups.items()]
+            queues = self._queues_of(pod_id)
+            try:
+                waiting = queues.begin_push(packed)
+            except StoreUnavailable:
+                waiting = partial(queues.push, packed, fresh=False)
+            self._begun.append((pod_id, list(groups.values()), packed, waiting))
+
+    def finish(self) -> Delivered:
+        """Wait until what was begun is accepted. Raises as `send` does."""
+        if not self._begun:
+            return self.send(self._parcels, self._pod, fresh=True)
+        for pod_id, groups, packed, waiting in self._begun:
+            before = len(self._moved)
+            try:
+                refusals = waiting()
+            except StoreUnavailable:
+                refusals = self._queues_of(pod_id).push(packed, fresh=False)
+            self._judge_all(pod_id, groups, refusals)
+            self._note_redirect(pod_id, before)
+        return self.send(self._on_hold + self._moved, self._pod, fresh=False)
 
     def send(self, parcels: Sequence[Parcel], pod: int | None, *, fresh: bool) -> Delivered:
         """Send until every parcel is accepted; `fresh`: their ids were never sent before.
@@ -102,10 +138,7 @@ class Delivery:
         except StoreUnavailable:
             # The connection may have been idle since the server was restarted; ids make the repetition safe.
             refusals = queues.push(packed, fresh=False)
-        reach("client.pushed")
-        refused = {refusal.group: refusal for refusal in refusals}
-        for position, (_, group) in enumerate(groups):
-            self._judge(pod_id, group, refused.get(position))
+        self._judge_all(pod_id, [group for _, group in groups], refusals)
 
     def _push_locked(self, pod_id: int, epoch: int, parcel: Parcel) -> None:
         queues = self._queues_of(pod_id)
@@ -121,6 +154,12 @@ class Delivery:
             return self._accepted([parcel])
         self._stands_for[parcel.id] = answer.id
         return None
+
+    def _judge_all(self, pod_id: int, groups: list[list[Parcel]], refusals: Sequence[Refusal]) -> None:
+        reach("client.pushed")
+        refused = {refusal.group: refusal for refusal in refusals}
+        for position, group in enumerate(groups):
+            self._judge(pod_id, group, refused.get(position))
 
     def _judge(self, pod_id: int, group: list[Parcel], refusal: Refusal | None) -> None:
         if refusal is None:

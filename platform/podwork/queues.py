@@ -21,7 +21,7 @@ people do to jobs (`podwork.interventions`), holds and limits (`podwork.holds`, 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from podwork import keys, store
 from podwork.errors import LeaseLost
@@ -39,6 +39,7 @@ from podwork.transitions import (
     flat,
     flat_locks,
     leases_of,
+    pushed,
     refusal_of,
 )
 
@@ -72,14 +73,13 @@ class Queues:
             StoreUnavailable: it may or may not have happened; repeat it with `fresh=False`.
             StoreRefused: nothing was accepted.
         """
-        arguments: list[store.Argument] = []
-        flag = b"1" if fresh else b"0"
-        for group in groups:
-            arguments += (group.queue, group.shop, group.epoch, group.due_ms, flag, len(group.jobs))
-            for job in group.jobs:
-                arguments += job
-        answer = self.store.call("push", *arguments)
+        answer = self.store.call("push", *pushed(groups, fresh=fresh))
         return [refusal_of(entry) for entry in answer[1:]]
+
+    def begin_push(self, groups: Sequence[PushGroup]) -> Callable[[], list[Refusal]]:
+        """Send a push under fresh ids, and return what waits for its answer; see `push` and `Store.begin`."""
+        answer = self.store.begin("push", *pushed(groups, fresh=True))
+        return lambda: [refusal_of(entry) for entry in answer()[1:]]
 
     def push_locked(self, parcel: Parcel, epoch: int) -> Stored | Refusal:
         """Accept a job that asks for locks, or say which job stands for it. Raises as `push` does.

@@ -133,6 +133,32 @@ class Store:
                 raise self._translate(answer)
         return answers
 
+    def begin(self, script: str, *arguments: Argument) -> Callable[[], Any]:
+        """Send the call of a script now, and return what waits for its answer, for this thread to call.
+
+        Whatever this thread asks in between first takes the answer from the wire. What is returned raises as
+        `call` does; so does this.
+        """
+        self._settle()
+        connection = self._connection()
+        try:
+            packed = _pack(("EVALSHA", _script_sha(script), "0", *arguments))
+            connection.send_packed_command([packed], check_health=False)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+            connection.disconnect()
+            raise self._translate(error) from None
+        pending = self._local.pending = _Pending(connection, self._answer)
+
+        def answer() -> Any:
+            self._settle()
+            if isinstance(pending.answer, redis.exceptions.NoScriptError):
+                return self.call(script, *arguments)
+            if isinstance(pending.answer, Exception):
+                raise self._translate(pending.answer)
+            return pending.answer
+
+        return answer
+
     def commands(self, *commands: Sequence[Argument]) -> list[Any]:
         """Run several plain commands in one round trip. Raises as `call` does."""
         answers = self._exchange(commands, None)
@@ -161,6 +187,7 @@ class Store:
             self._local = threading.local()
 
     def _exchange(self, commands: Sequence[Sequence[Argument]], timeout_seconds: float | None) -> list[Any]:
+        self._settle()
         connection = self._connection()
         packed = [b"".join([_pack(tuple(command)) for command in commands])]
         try:
@@ -173,6 +200,13 @@ class Store:
         except BaseException:
             connection.disconnect()  # an answer may still be on its way: nobody else may read it
             raise
+
+    def _settle(self) -> None:
+        """Take the answer to what this thread has begun from the wire."""
+        pending: _Pending | None = getattr(self._local, "pending", None)
+        if pending is not None:
+            self._local.pending = None
+            pending.read()
 
     @staticmethod
     def _answer(connection: Any, timeout: dict[str, Any]) -> Any:
@@ -227,6 +261,26 @@ class Store:
         if isinstance(error, _UNAVAILABLE) or text.startswith(_UNAVAILABLE_ANSWERS):
             return StoreUnavailable(self.address, text)
         return error  # a mistake in a script or a call of ours: it must be seen as it is
+
+
+class _Pending:
+    """A call whose answer has not been read yet."""
+
+    def __init__(self, connection: Any, read: Callable[[Any, dict[str, Any]], Any]) -> None:
+        self._connection = connection
+        self._read = read
+        self.answer: Any = redis.exceptions.ConnectionError("its process was forked meanwhile")
+
+    def read(self) -> None:
+        """Read the answer, or why there is none."""
+        try:
+            self.answer = self._read(self._connection, {})
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+            self._connection.disconnect()
+            self.answer = error
+        except BaseException:
+            self._connection.disconnect()  # the answer may still be on its way: nobody else may read it
+            raise
 
 
 def address_of(url: str) -> str:

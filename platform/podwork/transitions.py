@@ -83,6 +83,17 @@ class Pulse(NamedTuple):
     orders: list[str]
 
 
+def pushed(groups: Sequence[PushGroup], *, fresh: bool) -> list[Argument]:
+    """Return the arguments of a push."""
+    arguments: list[Argument] = []
+    flag = b"1" if fresh else b"0"
+    for group in groups:
+        arguments += (group.queue, group.shop, group.epoch, group.due_ms, flag, len(group.jobs))
+        for job in group.jobs:
+            arguments += job
+    return arguments
+
+
 def refusal_of(entry: Sequence[Any]) -> Refusal:
     """Return a push's refusal: `[group from 1, HOLD]` or `[group, MOVED, pod, epoch]`."""
     if entry[1] == b"HOLD":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -116,6 +116,42 @@ def test_a_bulk_error_names_what_was_accepted(app: App, pods: dict[int, Queues])
         app.job_class("collect").enqueue_bulk(rows)
     assert len(caught.value.accepted) == 1000  # type: ignore[attr-defined]
     assert Inspection(pods[1].store).counts().ready == 1000
+
+
+def test_rows_that_push_themselves_while_a_portion_is_under_way(app: App, pods: dict[int, Queues]) -> None:
+    """The rows come from the application's code, in the same thread and over the same connection."""
+    collect = app.job_class("collect")
+    extra: list[str] = []
+
+    def rows() -> Iterator[dict[str, int]]:
+        for number in range(2_200):
+            if number % 500 == 499:
+                extra.append(collect.enqueue(n=number, shop_id=9))
+            yield {"shop_id": 7, "n": number}
+
+    ids = collect.enqueue_bulk(rows())
+    assert len(set(ids + extra)) == 2_204
+    assert Inspection(pods[1].store).counts().ready == 2_204
+
+
+def test_a_bulk_whose_answer_is_lost_is_repeated_and_doubles_nothing(
+    app: App, pods: dict[int, Queues], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_push = pods[1].begin_push
+
+    def lost(groups: Sequence[PushGroup]) -> Callable[[], list[Refusal]]:
+        waiting = begin_push(groups)
+
+        def answer() -> list[Refusal]:
+            waiting()
+            raise StoreUnavailable("here", "the answer got lost")
+
+        return answer
+
+    monkeypatch.setattr(pods[1], "begin_push", lost)
+    ids = app.job_class("collect").enqueue_bulk([{"shop_id": 7, "n": number} for number in range(1_500)])
+    assert sorted(ids_on(pods[1])) == sorted(ids)[:100]
+    assert Inspection(pods[1].store).counts() == (1_400, 100, 0, 0, 0)
 
 
 def test_a_shop_on_hold_is_waited_for(app: App, pods: dict[int, Queues]) -> None:

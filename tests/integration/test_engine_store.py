@@ -16,7 +16,7 @@ from podwork.inspection import Inspection
 from podwork.queues import PushGroup, Queues
 from podwork.store import Store
 from podwork_ops.local.redis import RedisServer
-from tests.support.servers import PrivateServers, paused
+from tests.support.servers import PrivateServers, kill, paused
 from tests.support.wait import until
 
 
@@ -161,3 +161,31 @@ def test_a_dead_jobs_age_is_judged_by_redis_alone(store_url: str, monkeypatch: p
     monkeypatch.setattr(time, "time", lambda: in_a_year)
     queues.bury(who, second, "error")
     assert Inspection(queues.store).counts().dead == 2
+
+
+def test_what_was_begun_is_answered_whatever_is_asked_in_between(store_url: str) -> None:
+    store = Store(store_url)
+    store.client.script_flush()
+    first = store.begin("promote", 1)
+    assert store.command("ECHO", "between") == b"between"
+    second = store.begin("promote", 1)
+    third = store.begin("counts")
+    assert store.call("promote", 1) == 0
+    assert third() == [0, 0, 0, 0, 0]
+    assert (first(), second()) == (0, 0)
+
+
+def test_what_was_begun_is_unavailable_when_its_server_went_away(
+    own_redis: RedisServer, private_servers: PrivateServers
+) -> None:
+    store = Store(own_redis.url, socket_timeout_seconds=2)
+    totals(store)
+    with paused(own_redis):
+        answer = store.begin("promote", 1)
+        kill(own_redis)
+    with pytest.raises(StoreUnavailable):
+        answer()
+    with pytest.raises(StoreUnavailable):
+        store.begin("promote", 1)
+    private_servers.restart(own_redis)
+    assert store.begin("promote", 1)() == 0

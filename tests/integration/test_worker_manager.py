@@ -18,7 +18,7 @@ from podwork.store import Store
 from podwork.worker.life import Life
 from podwork.worker.manager import Ended, Manager
 from podwork.worker.outage import Outage
-from podwork.worker.prefetch import Prefetch
+from podwork.worker.prefetch import MOST_HELD, Prefetch
 from podwork.worker.queue_order import QueueOrder
 
 ME = "host:1:aaaa"
@@ -83,7 +83,7 @@ def test_idle_threads_claim_one_each_until_durations_are_known(queues: Queues) -
     end(manager, manager.take())
     end(manager, manager.take())
     manager.step()  # measured with this turn's ends, so it already claims ahead
-    assert ready(manager) == 2 + 200
+    assert ready(manager) == MOST_HELD
     assert Inspection(queues.store).totals()["acknowledged"] == 2
 
 

@@ -28,7 +28,7 @@ def test_about_a_window_of_work_for_each_thread(
 def test_the_mean_rises_at_once_and_falls_slowly() -> None:
     prefetch = Prefetch(10, 0.05)
     prefetch.measured([0.0001] * 100)
-    assert prefetch.allowed == 500
+    assert prefetch.allowed == MOST_HELD
     prefetch.measured([1.0])
     assert prefetch.allowed == 0
     prefetch.measured([0.001])

@@ -56,6 +56,11 @@ class MemoryStore(Store):
                 answers.append(step(*map(_as_redis_reads, arguments)))
         return answers
 
+    def begin(self, script: str, *arguments: Argument) -> Callable[[], Any]:
+        """Run a script; its answer is here at once."""
+        answer = self.call(script, *arguments)
+        return lambda: answer
+
     def take(
         self, incarnation: str, queues: Sequence[str], wanted: Callable[[str, bytes], bool]
     ) -> Lease | None:
