@@ -50,7 +50,8 @@ def fail_over(stand: OutboxStand, replica: dict[bytes, bytes]) -> None:
     """Let the replica be the pod's Redis."""
     stand.queues.store.command("FLUSHDB")
     for key, dump in replica.items():
-        stand.queues.store.command("RESTORE", key, 0, dump)
+        # A commit's hint may arrive in between, from a thread of its own.
+        stand.queues.store.command("RESTORE", key, 0, dump, "REPLACE")
 
 
 # Emptied
