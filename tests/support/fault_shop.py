@@ -28,11 +28,12 @@ app = App("fault-shop")
 PROGRAM = "tests.support.fault_shop"
 
 
-def note() -> None:
-    """Write down that the job runs."""
+def note(kind: str = "") -> None:
+    """Write down that the job has run, or, with a kind, something else about it."""
     job = current_job()
     assert job is not None
-    with open(os.environ["FAULT_SHOP_FILE"], "ab", buffering=0) as file:  # noqa: PTH123 - one write, one line
+    name = os.environ["FAULT_SHOP_FILE"] + kind
+    with open(name, "ab", buffering=0) as file:  # noqa: PTH123 - one write, one line
         file.write(f"{job.job_id}\n".encode())
 
 
@@ -44,7 +45,8 @@ def effect() -> None:
 
 @app.job()
 def nap(seconds: float) -> None:
-    """Run for a while."""
+    """Run for a while, and say when it begins."""
+    note(".started")
     time.sleep(seconds)
     note()
 
@@ -79,6 +81,11 @@ class FaultRun:
             return Inspection(store).counts().unfinished
         finally:
             store.close()
+
+    def started(self) -> int:
+        """How many naps have begun."""
+        file = self.file.with_name(self.file.name + ".started")
+        return len(file.read_text().split()) if file.exists() else 0
 
     def runs(self) -> Counter[str]:
         """How often each job ran."""
