@@ -113,7 +113,7 @@ def _with_options(
 
 
 def _due_ms(name: str, options: PushOptions, now_ms: int) -> int:
-    """Return when the job is due, ms since 1970; 0 for now, which is what a time that has passed means."""
+    """Return when the job is due, ms since 1970; 0: at once, as for a time that has passed."""
     if options.in_ is not None and options.at is not None:
         raise InvalidTime(name, "in_= and at= say the same twice")
     due_ms = 0
