@@ -28,7 +28,7 @@ def test_what_may_start_once_is_buried_when_its_process_dies_with_it(run: Worker
     kill(child)
     run.until_state(job_id, "dead", 20.0)
     assert run.marked("started") == {job_id: 1}
-    assert "at most once" in run.job(job_id).error  # type: ignore[union-attr]
+    assert "at most once" in run.error_of(job_id)
 
 
 @pytest.mark.parametrize(

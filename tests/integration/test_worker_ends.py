@@ -78,7 +78,7 @@ def test_a_signal_ends_the_job(
     assert run.inspection.totals()[total] == 1
     assert "acknowledged" not in run.inspection.totals()
     if kind == "bury":
-        assert run.job(job_id).error == "somebody has to look"  # type: ignore[union-attr]
+        assert run.error_of(job_id) == "somebody has to look"
     assert observed(worker) == {outcome: 1}
     assert run.inspection.counts().ready == 0, "what it had collected to follow was dropped"
 
@@ -115,10 +115,10 @@ def test_a_hook_decides_and_a_broken_one_loses_nothing(run: WorkerRun) -> None:
     run.until_state(jobs["again"], "ended")
     assert run.marked("runs")[jobs["again"]] == 3
     run.until_state(jobs["bury"], "dead")
-    assert run.job(jobs["bury"]).error == "a hook said so (ValueError: bury)"  # type: ignore[union-attr]
+    assert run.error_of(jobs["bury"]) == "a hook said so (ValueError: bury)"
     for text in ("raise", "nonsense", "else"):
         run.until_state(jobs[text], "scheduled")
-        assert run.job(jobs[text]).error == f"ValueError: {text}"  # type: ignore[union-attr]
+        assert run.error_of(jobs[text]) == f"ValueError: {text}"
     assert "a retry hook failed" in worker.stderr
     assert "a retry hook answered 'soon'" in worker.stderr
 
@@ -171,7 +171,7 @@ def test_what_may_start_once_is_buried_when_its_process_has_to_go(run: WorkerRun
     run.until_marked("started", once, deaf)
     assert observed(worker) == {"dead": 1, "interrupted": 1}
     assert (run.state(once), run.state(deaf)) == ("dead", "ready")
-    assert "at most once" in run.job(once).error  # type: ignore[union-attr]
+    assert "at most once" in run.error_of(once)
     assert run.marked("started") == {once: 1, deaf: 1}
 
 
@@ -274,7 +274,7 @@ def test_a_job_of_another_shop_cannot_follow(run: WorkerRun) -> None:
     job_id = run.push(ends.leading_astray)
     run.start(threads=1)
     run.until_state(job_id, "scheduled")
-    assert "InvalidRoute" in run.job(job_id).error  # type: ignore[union-attr]
+    assert "InvalidRoute" in run.error_of(job_id)
 
 
 def test_an_end_that_is_said_twice_stores_what_follows_once(run: WorkerRun) -> None:

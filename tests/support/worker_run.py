@@ -76,6 +76,12 @@ class WorkerRun:
         """The job as it stands."""
         return self.inspection.job(job_id)
 
+    def error_of(self, job_id: str) -> str:
+        """Why the job, which is there, failed last."""
+        found = self.job(job_id)
+        assert found is not None, f"{job_id} is gone"
+        return found.error
+
     def state(self, job_id: str) -> str:
         """The job's state; `ended` when it is gone."""
         found = self.job(job_id)

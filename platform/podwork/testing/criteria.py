@@ -167,6 +167,7 @@ def listed(jobs: Sequence[EnqueuedJob]) -> list[str]:
 
 def _defaults(job_class: JobClass[Any]) -> dict[str, Any]:
     target = job_class.target
+    # A class is a Job, which its declaration has checked.
     signature = inspect.signature(target.run if isinstance(target, type) else target)  # type: ignore[attr-defined]
     return {
         parameter.name: parameter.default

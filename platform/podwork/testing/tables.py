@@ -49,7 +49,7 @@ def tables(
 @contextmanager
 def _connection(bind: Any) -> Iterator[Connection]:
     from sqlalchemy import Engine  # noqa: PLC0415 - see the module's docstring
-    from sqlalchemy.orm import Session  # noqa: PLC0415
+    from sqlalchemy.orm import Session  # noqa: PLC0415 - the engine knows SQLAlchemy only if the tests pass its objects
 
     if isinstance(bind, Engine):
         with bind.connect() as connection:

@@ -126,4 +126,4 @@ def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
 WATCHDOG: Final = Watchdog()
 """The process's own; threads and their errors belong to a process as a whole."""
 # A fork takes the object along, but not the thread; and the lock as it happens to stand.
-os.register_at_fork(after_in_child=WATCHDOG.__init__)  # type: ignore[misc]
+os.register_at_fork(after_in_child=WATCHDOG.__init__)  # type: ignore[misc]  # made anew on purpose
