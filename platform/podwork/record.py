@@ -30,6 +30,8 @@ import msgspec
 
 ERROR_BYTES_LIMIT = 2_000
 NO_EXTRAS = "-"
+END = b"}"
+"""What comes after the arguments of a job that has never run."""
 
 
 class Payload(msgspec.Struct, frozen=True, rename={"job_class": "class"}, gc=False):
@@ -64,9 +66,14 @@ def payload_prefix(job_class: str, epoch: int, version: int = 1) -> bytes:
     return b'{"class":' + _encode_json(job_class) + of_version + b',"epoch":%d,"args":' % epoch
 
 
+def front_of_first(queue: str, due_ms: int, prefix: bytes, extras: str = NO_EXTRAS) -> bytes:
+    """Return the record of a job that has never run up to its arguments; after them comes `END`."""
+    return b"%b %b %d 0 0 0 0 %b" % (extras.encode(), queue.encode(), due_ms, prefix)
+
+
 def encode_first(queue: str, due_ms: int, prefix: bytes, args: bytes, extras: str = NO_EXTRAS) -> bytes:
     """Return the record of a job that has never run; `args` is its arguments as JSON."""
-    return b"%b %b %d 0 0 0 0 %b%b}" % (extras.encode(), queue.encode(), due_ms, prefix, args)
+    return front_of_first(queue, due_ms, prefix, extras) + args + END
 
 
 def encode(head: Head, payload: bytes, error: str = "") -> bytes:

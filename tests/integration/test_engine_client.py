@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
-from podwork import App, Job
+from podwork import App, Job, identity
 from podwork.client import Client
 from podwork.errors import InvalidArguments, InvalidRoute, RedirectLoop, ShopOnHold, StoreUnavailable
 from podwork.inspection import Inspection
@@ -109,13 +111,65 @@ def test_bulk_keeps_the_order_and_follows_each_shop(app: App, pods: dict[int, Qu
     assert sizes == {1: 1667, 2: 833}
 
 
-def test_a_bulk_error_names_what_was_accepted(app: App, pods: dict[int, Queues]) -> None:
-    rows = [{"shop_id": 7, "n": number} for number in range(1500)]
-    rows[1400]["n"] = "x"  # type: ignore[assignment]
+@pytest.mark.parametrize("more", [{}, {"expires_in": 60}], ids=["plain", "with options"])
+def test_a_bulk_error_names_what_was_accepted(
+    app: App, pods: dict[int, Queues], more: dict[str, Any]
+) -> None:
+    """Nothing of a portion with a wrong row is sent."""
+    rows: list[dict[str, Any]] = [
+        {"shop_id": 7 + number % 300, "n": number, **more} for number in range(1500)
+    ]
+    rows[1400]["n"] = "x"
     with pytest.raises(InvalidArguments) as caught:
         app.job_class("collect").enqueue_bulk(rows)
-    assert len(caught.value.accepted) == 1000  # type: ignore[attr-defined]
+    accepted = caught.value.accepted  # type: ignore[attr-defined]
+    assert [identity.shop_text(job_id) for job_id in accepted] == [str(row["shop_id"]) for row in rows[:1000]]
     assert Inspection(pods[1].store).counts().ready == 1000
+
+
+def test_of_the_portion_at_which_a_bulk_failed_jobs_of_other_shops_may_stand(
+    app: App, pods: dict[int, Queues]
+) -> None:
+    rows = [{"shop_id": number % 300, "n": number} for number in range(1500)]
+    held = rows[1400]["shop_id"]
+    pods[1].set_gate(held, "hold", 1, 1)
+    portions = [rows[:1000], rows[1000:]]
+    with pytest.raises(ShopOnHold) as caught:
+        app.job_class("collect").enqueue_bulk(rows)
+    assert caught.value.accepted == []  # type: ignore[attr-defined]  # the shop has jobs in the first portion, too
+    stand = Inspection(pods[1].store).counts().ready
+    assert stand == len([row for row in portions[0] if row["shop_id"] != held])
+    pods[1].set_gate(held, "open", 1, 1)
+    assert len(app.job_class("collect").enqueue_bulk(rows)) == 1500
+    assert Inspection(pods[1].store).counts().ready == 1500 + stand
+
+
+def test_a_bulk_with_a_shop_that_the_router_does_not_know_sends_nothing(
+    app: App, pods: dict[int, Queues]
+) -> None:
+    class Knowing(SingleRouter):
+        def route(self, shop_id: int) -> Route:
+            if shop_id == 999:
+                raise InvalidRoute("shop 999 is nowhere", "assign it")
+            return super().route(shop_id)
+
+    app.bind(Client(Knowing(), pods.__getitem__))
+    with pytest.raises(InvalidRoute):
+        app.job_class("collect").enqueue_bulk({"shop_id": number} for number in range(1000))
+    assert Inspection(pods[1].store).counts().ready == 0
+
+
+def test_what_a_bulk_had_accepted_is_counted(app: App, pods: dict[int, Queues]) -> None:
+    counted: Counter[tuple[str, str]] = Counter()
+    app.client.observe_push = lambda queue, name, jobs: counted.update({(queue, name): jobs})
+    pods[1].set_gate(8, "moved", 2, 2)
+    app.job_class("collect").enqueue_bulk({"shop_id": number % 300} for number in range(1200))
+    assert counted == {("default", "collect"): 1200}
+    app.job_class("collect").enqueue_bulk({"shop_id": 8, "in_": 60} for _ in range(3))
+    app.job_class("sweep").enqueue_bulk({"pod": 2} for _ in range(2))
+    app.job_class("collect").enqueue(shop_id=8, idempotency_key="once")
+    app.job_class("collect").enqueue(shop_id=8, idempotency_key="once")
+    assert counted == {("default", "collect"): 1204, ("low", "sweep"): 2}
 
 
 def test_rows_that_push_themselves_while_a_portion_is_under_way(app: App, pods: dict[int, Queues]) -> None:
@@ -134,24 +188,30 @@ def test_rows_that_push_themselves_while_a_portion_is_under_way(app: App, pods: 
     assert Inspection(pods[1].store).counts().ready == 2_204
 
 
-def test_a_bulk_whose_answer_is_lost_is_repeated_and_doubles_nothing(
+def test_a_bulk_whose_answers_are_lost_is_repeated_and_doubles_nothing(
     app: App, pods: dict[int, Queues], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin_push = pods[1].begin_push
+    lost: list[int] = []
 
-    def lost(groups: Sequence[PushGroup]) -> Callable[[], list[Refusal]]:
+    def losing(groups: Sequence[PushGroup]) -> Callable[[], list[Refusal]]:
         waiting = begin_push(groups)
 
         def answer() -> list[Refusal]:
-            waiting()
+            lost.append(len(waiting()))
             raise StoreUnavailable("here", "the answer got lost")
 
         return answer
 
-    monkeypatch.setattr(pods[1], "begin_push", lost)
-    ids = app.job_class("collect").enqueue_bulk([{"shop_id": 7, "n": number} for number in range(1_500)])
-    assert sorted(ids_on(pods[1])) == sorted(ids)[:100]
-    assert Inspection(pods[1].store).counts() == (1_400, 100, 0, 0, 0)
+    monkeypatch.setattr(pods[1], "begin_push", losing)
+    pods[1].set_gate(8, "moved", 2, 2)
+    rows = [{"shop_id": number % 300, "n": number} for number in range(1_500)]
+    ids = app.job_class("collect").enqueue_bulk(rows)
+    assert len(lost) > 2, "a portion goes in pieces"
+    assert Inspection(pods[1].store).counts().ready == 1_495
+    assert ids_on(pods[2]) == [job_id for job_id in ids if job_id.endswith("-8")]
+    taken = [lease.id for lease in pods[1].claim(WHO, ["default"], 1_500)]
+    assert sorted(taken) == sorted(job_id for job_id in ids if not job_id.endswith("-8"))
 
 
 def test_a_shop_on_hold_is_waited_for(app: App, pods: dict[int, Queues]) -> None:

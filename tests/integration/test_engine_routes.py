@@ -79,6 +79,26 @@ def test_one_redirect_in_a_push_to_many_pods_is_no_circle(app: App, pods: dict[i
     assert sum(Inspection(queues.store).counts().ready for queues in pods.values()) == 20
 
 
+@pytest.mark.parametrize(
+    "more", [{}, {"in_": 60}, {"idempotency_key": "k"}], ids=["plain", "later", "with a key"]
+)
+def test_one_redirect_from_each_of_many_pods_is_no_circle(
+    app: App, pods: dict[int, Queues], more: dict[str, Any]
+) -> None:
+    class Spread(SingleRouter):
+        def route(self, shop_id: int) -> Route:
+            return self._learned.get(shop_id, Route(shop_id, 1))
+
+    twenty = {number: pods[1 + number % 2] for number in range(1, 21)}
+    for number in range(1, 21):
+        twenty[number].set_gate(number, "moved", 2, 1 + number % 20)
+        twenty[1 + number % 20].set_gate(number, "open", 2, 1 + number % 20)
+    app.bind(Client(Spread(), twenty.__getitem__))
+    ids = app.job_class("collect").enqueue_bulk({"shop_id": number, **more} for number in range(1, 21))
+    assert [job_id.rpartition("-")[2] for job_id in ids] == [str(number) for number in range(1, 21)]
+    assert sum(Inspection(queues.store).counts().unfinished for queues in pods.values()) == 20
+
+
 def test_a_push_accepted_without_an_answer_and_then_on_hold_enters_its_lane_once(
     app: App, pods: dict[int, Queues]
 ) -> None:
