@@ -15,6 +15,7 @@ A test that needs a server that has to be installed carries the marker `servers`
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,12 @@ INSTALLED_SERVER_FIXTURES = {
     "own_zookeeper",
     "served_stack",
 }
+
+
+def pytest_configure() -> None:
+    """Let processes under test be interrupted, also where the session runs in a shell's background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited, and children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from podwork_ops.local.stack import LocalStack
-from tests.support.fleets import StartFleet
+from tests.support.fleets import StartFleet, taken_down
 from tests.support.processes import Processes
 from tests.support.wait import until
 
@@ -35,10 +34,9 @@ def note(shop_id: int, file: str) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "my stack"
-    yield path
-    LocalStack.down(path, purge=True)
+def folder(tmp_path: Path, processes: Processes) -> Iterator[Path]:
+    with taken_down(tmp_path / "my stack", processes) as folder:
+        yield folder
 
 
 def test_up_status_and_down_with_purge(processes: Processes, folder: Path) -> None:
@@ -60,6 +58,17 @@ def test_up_status_and_down_with_purge(processes: Processes, folder: Path) -> No
     down = processes.run_podctl("local", "down", "--purge", "--yes", "--dir", str(folder))
     assert down.code == 0, down.stderr
     assert not folder.exists()
+
+
+def test_down_with_purge_beside_a_running_worker(embedded_stack: StartFleet) -> None:
+    fleet = embedded_stack(1)
+    workers = fleet.podctl("workers", "--pod", "1", "--app", "tests.acceptance.shop_for_cli:app")
+    workers.wait_for_output("the worker is ready")
+    folder = fleet.config.parent
+    down = fleet.run_podctl("local", "down", "--purge", "--yes", "--dir", str(folder))
+    assert down.code == 0, down.stderr
+    assert "Traceback" not in down.stderr
+    assert not [path for path in folder.parent.iterdir() if path.name.startswith(folder.name)]
 
 
 def test_a_folder_that_is_no_stack_is_refused_in_one_line(processes: Processes, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,15 +23,15 @@ from podwork_ops.local.stack import LocalStack
 from podwork_ops.local.state import Form, Health, ServerStatus, StackStatus
 from podwork_pods.pod import PodState
 from podwork_pods.registry.open import open_registry
+from tests.support.fleets import taken_down
 from tests.support.processes import Processes
 from tests.support.wait import until
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "a stack"
-    yield path
-    LocalStack.down(path, purge=True)
+def folder(tmp_path: Path, processes: Processes) -> Iterator[Path]:
+    with taken_down(tmp_path / "a stack", processes) as folder:
+        yield folder
 
 
 def pids(status: StackStatus) -> dict[str, int]:
@@ -140,6 +142,22 @@ def test_down_with_purge_deletes_everything(folder: Path) -> None:
     assert LocalStack.down(folder, purge=True).health is Health.ABSENT
     assert not folder.exists()
     assert not servers.exists()
+
+
+def test_purge_ends_well_beside_one_that_still_writes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    LocalStack.up(folder, pods=1)
+    really = os.rmdir
+
+    def rmdir(*arguments: Any, **options: Any) -> None:
+        """Act as a worker that still ends: each folder, empty by now, gets one more file before it goes."""
+        for each in (folder, folder / "servers"):
+            with contextlib.suppress(FileNotFoundError):
+                (each / "shard-1.db-journal").touch()
+        really(*arguments, **options)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    assert LocalStack.down(folder, purge=True).health is Health.ABSENT
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_purge_leaves_a_folder_alone_that_is_no_stack(tmp_path: Path) -> None:

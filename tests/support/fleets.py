@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from podwork_ops.local.stack import LocalStack
@@ -44,17 +45,23 @@ StartFleet = Callable[..., Fleet]
 
 
 @contextmanager
+def taken_down(directory: Path, processes: Processes) -> Iterator[Path]:
+    """Yield the folder; after the block end all processes, and then the stack that is up in it, if any."""
+    try:
+        yield directory
+    finally:
+        processes.end()  # first: a worker beside a stack that goes down complains, and writes
+        LocalStack.down(directory, purge=True)
+
+
+@contextmanager
 def fleets(folder: Path, processes: Processes, served: bool) -> Iterator[StartFleet]:
-    """Yield a function that starts a stack of so many pods; the stacks end with the block."""
-    started: list[Path] = []
+    """Yield a function that starts a stack of so many pods; processes and stacks end with the block."""
+    numbers = itertools.count(1)
 
     def start(pods: int = 2) -> Fleet:
-        directory = folder / f"stack-{len(started) + 1}"
-        started.append(directory)
+        directory = stacks.enter_context(taken_down(folder / f"stack-{next(numbers)}", processes))
         return Fleet(LocalStack.up(directory, pods, served, guarded=True), processes)
 
-    try:
+    with ExitStack() as stacks:
         yield start
-    finally:
-        for directory in started:
-            LocalStack.down(directory, purge=True)

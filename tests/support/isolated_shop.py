@@ -113,7 +113,7 @@ def stand_once(go: str) -> None:
     stand_until(go)
 
 
-@app.job(retry=RetryPolicy(schedule=(3600.0,)), hard_limit_seconds=0.5)
+@app.job(retry=RetryPolicy(schedule=(3600.0,)), hard_limit_seconds=1.0)
 def stuck(go: str) -> None:
     """Run past its hard limit, with a process of its own that does so, too."""
     sleeper = subprocess.Popen(["sleep", "600"])
@@ -141,8 +141,8 @@ def slow_here() -> None:
 @app.job(retry=0)
 def greedy(mebibytes: int) -> None:
     """Take memory and keep it."""
+    say_pid()  # first: it may be killed as soon as it has the memory
     taken = bytearray(os.urandom(1024) * 1024 * mebibytes)
-    say_pid()
     mark("started")
     stand_until("never")
     del taken

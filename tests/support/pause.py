@@ -78,7 +78,7 @@ class PausingProcess(NamedTuple):
     process: ManagedProcess
     folder: Path
 
-    def wait_at(self, name: str, occurrence: int = 1, timeout_seconds: float = 20.0) -> Stop:
+    def wait_at(self, name: str, occurrence: int = 1, timeout_seconds: float = 40.0) -> Stop:
         """Wait until a process of the tree stands at the point."""
         label = Point(name, occurrence).label
         report = self.folder / f"{label}.reached"
@@ -143,7 +143,7 @@ class Hold:
         self._reached = threading.Event()
         self._go = threading.Event()
 
-    def wait_reached(self, timeout_seconds: float = 10.0) -> None:
+    def wait_reached(self, timeout_seconds: float = 30.0) -> None:
         """Wait until a thread stands at the point."""
         assert self._reached.wait(timeout_seconds), "no thread reached the point"
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from podwork_ops.local.process import mark_of
 from tests.support.wait import until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE_ROOTS = [REPOSITORY / name for name in ("platform", "pods", "migrations_runner", "ops")]
 PODCTL = ("-m", "podwork_ops.cli")
+PROC = Path("/proc")
 
 
 class Completed(NamedTuple):
@@ -95,14 +99,29 @@ class ManagedProcess:
         until(found, timeout_seconds, f"{text!r} in the output of {self}")
 
     def end(self) -> None:
-        """Kill it with everything that it forked."""
+        """Kill it with everything that it forked, and wait until nothing of it can act any more."""
         try:
-            os.killpg(self._popen.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         except PermissionError:  # macOS: only zombies are left in the group
             pass
         self._popen.wait()
+        until(self._is_last, 10.0, f"what it forked is gone: {self}")
+
+    def _is_last(self) -> bool:
+        """Kill what is left of its session (what a job forks has a group of its own); True: nothing was."""
+        pids = [int(path.name) for path in PROC.glob("[0-9]*")]  # none on macOS
+        left = [pid for pid in pids if self._is_of_session(pid)]
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    def _is_of_session(self, pid: int) -> bool:
+        with suppress(ProcessLookupError):
+            return os.getsid(pid) == self.pid and mark_of(pid) is not None
+        return False
 
     def __str__(self) -> str:
         return f"{' '.join(self._command[1:])}\nstdout: {self.stdout[-4000:]}\nstderr: {self.stderr[-4000:]}"
@@ -115,6 +134,7 @@ class Processes:
         self.folder = folder
         self.cwd = cwd or folder
         self._all: list[ManagedProcess] = []
+        self._numbers = itertools.count(1)
 
     def start(
         self, *command: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -122,7 +142,7 @@ class Processes:
         """Start any command."""
         process = ManagedProcess(
             command,
-            self.folder / f"process-{len(self._all) + 1}",
+            self.folder / f"process-{next(self._numbers)}",
             cwd or self.cwd,
             {**clean_environment(), **(environment or {})},
         )
@@ -144,9 +164,15 @@ class Processes:
         return self.podctl(*arguments, environment=environment).wait(timeout_seconds)
 
     def end(self) -> None:
-        """End what is still there."""
-        for process in self._all:
-            process.end()
+        """End what is still there; may be called again."""
+        while self._all:
+            self._all[0].end()
+            del self._all[0]  # only now: what did not end is tried again
+
+
+def importable(folder: Path) -> dict[str, str]:
+    """Return the environment in which the folder's modules can be imported beside the sources."""
+    return {"PYTHONPATH": os.pathsep.join([str(folder), clean_environment()["PYTHONPATH"]])}
 
 
 def clean_environment() -> dict[str, str]:

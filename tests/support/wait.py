@@ -15,7 +15,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.01
 
 
-def until(predicate: Callable[[], T], timeout_seconds: float = 10.0, message: str = "") -> T:
+def until(predicate: Callable[[], T], timeout_seconds: float = 30.0, message: str = "") -> T:
     """Return the predicate's first truthy result.
 
     Args:

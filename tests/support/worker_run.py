@@ -87,11 +87,11 @@ class WorkerRun:
         found = self.job(job_id)
         return found.state if found else "ended"
 
-    def until_state(self, job_id: str, state: str, timeout_seconds: float = 15.0) -> None:
+    def until_state(self, job_id: str, state: str, timeout_seconds: float = 30.0) -> None:
         """Wait until the job is in the state."""
         until(lambda: self.state(job_id) == state, timeout_seconds, f"{job_id} {state}")
 
-    def until_marked(self, kind: str, *job_ids: str, times: int = 1, timeout_seconds: float = 15.0) -> None:
+    def until_marked(self, kind: str, *job_ids: str, times: int = 1, timeout_seconds: float = 30.0) -> None:
         """Wait until every one of the jobs has left the mark at least that often."""
         until(
             lambda: all(self.marked(kind).get(job_id, 0) >= times for job_id in job_ids),

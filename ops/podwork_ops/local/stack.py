@@ -9,7 +9,6 @@ pods' records and shards (`registration.py`), the command line (`podwork_ops.cli
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from podwork_ops.local.errors import StackUnusable
 from podwork_ops.local.fleet import start_all, stop_all
 from podwork_ops.local.guardian import Guardian
 from podwork_ops.local.registration import register
+from podwork_ops.local.removal import remove
 from podwork_ops.local.server import Server
 from podwork_ops.local.stack_config import write_config
 from podwork_ops.local.state import (
@@ -98,7 +98,11 @@ class LocalStack:
     def down(
         cls, directory: Path = DEFAULT_DIRECTORY, purge: bool = False, progress: Progress = lambda _: None
     ) -> StackStatus:
-        """Stop the stack's servers, if they run; with `purge` delete its folder and all its data."""
+        """Stop the stack's servers, if they run; with `purge` delete its folder and all its data.
+
+        Raises:
+            StackUnusable: another command changes it, or a process goes on writing into its folder.
+        """
         folder = directory.resolve()
         state = load(folder)
         if state is None:
@@ -108,8 +112,8 @@ class LocalStack:
             stack._stop()
             if not purge:
                 return stack._status()
-            shutil.rmtree(state.servers_directory, ignore_errors=True)
-            shutil.rmtree(folder)
+            remove(Path(state.servers_directory))
+            remove(folder)
             progress(f"deleted {folder}")
             return _absent(folder)
 
