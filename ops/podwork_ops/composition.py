@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 from podwork import App
 from podwork.client import Client
 from podwork.errors import PodworkError
-from podwork.inspection import Inspection
 from podwork.settings import Settings, load
 from podwork.store import Store
 from podwork_ops.application import load_app
@@ -26,6 +26,9 @@ from podwork_pods.outbox.arrivals import Arrivals
 from podwork_pods.outbox.rebuild import Once, Rebuild
 from podwork_pods.registry import PodRegistry
 from podwork_pods.topology import Topology
+
+if TYPE_CHECKING:
+    from podwork.inspection import Inspection
 
 
 class Platform:
@@ -75,6 +78,8 @@ class Platform:
 
     def inspection(self, pod_id: int) -> Inspection:
         """Return the read side of a pod's Redis. Raises `UnknownPod`."""
+        from podwork.inspection import Inspection  # noqa: PLC0415 - for people; a worker asks nothing
+
         return Inspection(self.store(pod_id))
 
     def rebuild(self, pod_id: int, once: Once = Once.LEAVE) -> Rebuild:
@@ -90,7 +95,7 @@ class Platform:
     def bind(self, app: App) -> None:
         """Let the application push jobs and open shop transactions from this process."""
         app.bind(self.client)
-        current.bind(self.topology.transactions)
+        current.bind_when_used(lambda: self.topology.transactions)
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -10,14 +10,32 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
-
-import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
 
 from podwork.settings import LogSettings
 from podwork.worker.log_context import add_job_facts
 from podwork_ops.masking import mask_value
+
+
+@contextmanager
+def _out_of_sight(module: str) -> Iterator[None]:
+    """Let imports in the block find no such module, as if it were not installed."""
+    already = {module: sys.modules[module]} if module in sys.modules else {}
+    sys.modules[module] = None  # type: ignore[assignment]  # what the import system takes for "not there"
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+        sys.modules.update(already)
+
+
+# Where structlog finds rich it imports it, for tracebacks drawn in boxes, which we do not use: 3 MiB in every
+# child of every worker.
+with _out_of_sight("rich"):
+    import structlog
+    from structlog.types import EventDict, Processor, WrappedLogger
 
 # Libraries that tell at INFO what only their authors want to know.
 NOISY = ("kazoo", "sqlalchemy", "urllib3")

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from podwork import App
 from podwork.identity import new_incarnation
+from podwork.observation import Observation
 from podwork.schedules.ticker import service as schedules_service
 from podwork.settings import Settings
 from podwork.worker import Connections, JobConnections, Supervisor, WorkerSpec
 from podwork.worker.surveyor import Surveyor
 from podwork_ops.application import declare_schedules, load_app
 from podwork_ops.composition import Platform, open_platform
-from podwork_ops.metrics import MetricsEndpoint, WorkerMetrics
 from podwork_pods import PodState
 from podwork_pods.errors import PodUnavailable
 from podwork_pods.outbox.service import relay_service
@@ -66,8 +66,15 @@ def run_workers(settings: Settings, pod_id: int, started: Callable[[WorkerStart]
     app = load_app(settings.app.target)
     declare_schedules(settings.schedules.file, app)
     check_pod(settings, pod_id)
+    spec = worker_spec(settings, app, pod_id)
+    if not settings.metrics.port:
+        started(_start(settings, pod_id, None))
+        return Supervisor(spec, _unobserved).run()
+    # Not at the top: prometheus-client and an HTTP server are 3 MiB, which every child inherits.
+    from podwork_ops.metrics import MetricsEndpoint, WorkerMetrics  # noqa: PLC0415 - see above
+
     metrics = WorkerMetrics(pod_id, settings.app.revision)
-    supervisor = Supervisor(worker_spec(settings, app, pod_id), metrics.observe)
+    supervisor = Supervisor(spec, metrics.observe)
     endpoint = MetricsEndpoint(
         settings.metrics.host, settings.metrics.port, metrics.registry, supervisor.health
     )
@@ -143,6 +150,10 @@ def connect_in_job(settings: Settings, app: App) -> JobConnections:
     platform = Platform(settings, Topology.open(settings))
     platform.bind(app)
     return JobConnections(platform.client, platform.close)
+
+
+def _unobserved(_child_pid: int, _observation: Observation) -> None:
+    """Keep nothing of what a child counted: nobody can ask for it."""
 
 
 def _details(settings: Settings) -> dict[str, str]:

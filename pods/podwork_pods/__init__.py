@@ -12,7 +12,21 @@ Leaves to others: jobs and queues (`podwork`), migrations (`podwork_migrations`)
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from podwork_pods.pod import Pod, PodState
-from podwork_pods.transaction import shop_transaction
+
+if TYPE_CHECKING:
+    from podwork_pods.transaction import shop_transaction
 
 __all__ = ["Pod", "PodState", "shop_transaction"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "shop_transaction":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # It comes with SQLAlchemy's ORM, 6 MiB: an application that imports it has that loaded before its worker
+    # forks, and a worker whose application opens no shop's transactions never.
+    from podwork_pods.transaction import shop_transaction  # noqa: PLC0415 - see above
+
+    return shop_transaction

@@ -8,7 +8,8 @@ composition root).
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from podwork.client import Client
 from podwork.interfaces import Route
@@ -28,7 +29,9 @@ from podwork_pods.pod import Pod
 from podwork_pods.registry import PodRegistry, open_registry
 from podwork_pods.roster import Roster
 from podwork_pods.routing import DirectoryRouter, PodFence
-from podwork_pods.transaction import ShopTransactions
+
+if TYPE_CHECKING:
+    from podwork_pods.transaction import ShopTransactions
 
 
 class Topology:
@@ -44,7 +47,6 @@ class Topology:
         self.roster = Roster(registry)
         self.router = DirectoryRouter(self.cache, self.roster)
         self.connections = PodConnections(self.roster.pod, settings.shard, settings.redis)
-        self.transactions = ShopTransactions(self.cache, self.connections.engine, self.shard_fence)
         self._ringer = Ringer(self.connections.store)
         self.outbox = ShardOutbox(Places(self.connections.pod_of, self.roster.pods), self._ringer.ring)
 
@@ -57,6 +59,14 @@ class Topology:
         """
         registry = open_registry(settings.topology.registry_url)
         return cls(settings, registry, Directory(settings.topology.directory_url, settings.shard))
+
+    @cached_property
+    def transactions(self) -> ShopTransactions:
+        """What opens transactions of shops."""
+        # Not at the top: it brings SQLAlchemy's ORM, which a worker loads with its application or not at all.
+        from podwork_pods.transaction import ShopTransactions  # noqa: PLC0415 - see above
+
+        return ShopTransactions(self.cache, self.connections.engine, self.shard_fence)
 
     def client(self) -> Client:
         """Return a client that pushes jobs to the pods that own their shops."""

@@ -165,13 +165,6 @@ def test_the_address_is_known_while_it_listens(worker: Worker) -> None:
     assert worker.endpoint.address is None
 
 
-def test_port_0_is_no_endpoint() -> None:
-    endpoint = Worker(0).endpoint
-    endpoint.start()
-    assert endpoint.address is None
-    endpoint.stop()
-
-
 def test_a_taken_port_is_said_in_one_line(worker: Worker) -> None:
     with pytest.raises(PortTaken) as caught:
         worker.new_endpoint().start()

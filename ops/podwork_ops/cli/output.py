@@ -1,36 +1,20 @@
 """Where a command's results go: tables or JSON on standard output, messages on standard error.
 
-Owns: the look of tables, of ages and durations, and the shape of JSON (one document, keys in
-snake_case, a list under the noun's name). Promises: nothing but results on standard output; no colour
-when NO_COLOR is set or the output is not a terminal; a value is never cut, in a pipe nor in a terminal.
+Owns: how values, ages and durations are written, and the shape of JSON (one document, keys in snake_case, a
+list under the noun's name). Promises: nothing but results on standard output. Leaves to others: the look of
+tables (`tables`).
 """
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from rich.console import Console, JustifyMethod
-from rich.table import Table
-from rich.text import Text
-
 Row = Mapping[str, Any]
-PIPE_WIDTH = 100_000
-WIDE_LEAST = 10
-COLUMN_GAP = 2
-
-STYLES = {
-    "active": "green", "live": "green", "ok": "green", "ready": "green",
-    "draining": "yellow", "frozen": "yellow", "quiet": "yellow", "warn": "yellow", "scheduled": "cyan",
-    "stopping": "yellow", "paused": "yellow", "late": "red",
-    "down": "red", "silent": "red", "dead": "red", "fail": "red", "unreachable": "red",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +27,12 @@ class Column:
     right: bool = False
     wide: bool = False
 
-    def cell(self, row: Row) -> Text:
-        """Return the row's value as the table shows it."""
+    def text(self, row: Row) -> str | None:
+        """Return the row's value as it is written; None: there is none."""
         value = row.get(self.key)
         if value is None or value == "" or (isinstance(value, Mapping | list) and not value):
-            return Text("-", style="dim")
-        text = self.write(value) if self.write else _plain(value)
-        return Text(text, style=STYLES.get(text, ""))
+            return None
+        return self.write(value) if self.write else _plain(value)
 
 
 class Output:
@@ -67,7 +50,9 @@ class Output:
         if self.json:
             self.document({noun: list(rows)})
         elif rows:
-            self.write(render(table(rows, columns), self._stdout, least_width(rows, columns)))
+            from podwork_ops.cli import tables  # noqa: PLC0415 - rich, which a worker must not carry
+
+            self.write(tables.of_rows(rows, columns, self._stdout))
         else:
             self.message(empty or f"no {noun.replace('_', ' ')}")
 
@@ -76,12 +61,9 @@ class Output:
         if self.json:
             self.document(row)
             return
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for column in columns:
-            grid.add_row(column.header.lower(), column.cell(row))
-        self.write(render(grid, self._stdout))
+        from podwork_ops.cli import tables  # noqa: PLC0415 - rich, which a worker must not carry
+
+        self.write(tables.of_record(row, columns, self._stdout))
 
     def document(self, document: Any) -> None:
         """Write one JSON document."""
@@ -96,43 +78,6 @@ class Output:
         """Say something to the person at the terminal: never part of the data."""
         self._stderr.write(text + "\n")
         self._stderr.flush()
-
-
-def table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
-    """Return the rows as a table in the manner of kubectl: a line per row, no frames."""
-    made = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), header_style="bold")
-    for column in columns:
-        justify: JustifyMethod = "right" if column.right else "left"
-        made.add_column(column.header, justify=justify, overflow="fold", no_wrap=not column.wide)
-    for row in rows:
-        made.add_row(*(column.cell(row) for column in columns))
-    return made
-
-
-def least_width(rows: Sequence[Row], columns: Sequence[Column]) -> int:
-    """Return the width below which a column that may not be folded would be cut."""
-    fixed = [
-        max(len(column.header), *(column.cell(row).cell_len for row in rows))
-        for column in columns
-        if not column.wide
-    ]
-    return sum(fixed) + WIDE_LEAST * (len(columns) - len(fixed)) + COLUMN_GAP * len(columns)
-
-
-def render(what: Any, stream: TextIO, least: int = 0) -> str:
-    """Return what a console on `stream`, at least so wide, would print, without trailing blanks."""
-    terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-    buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        force_terminal=terminal,
-        no_color=bool(os.environ.get("NO_COLOR")) or not terminal,
-        width=None if terminal else PIPE_WIDTH,
-        highlight=False,
-    )
-    console.width = max(console.width, least)  # a narrower terminal breaks the lines itself
-    console.print(what)
-    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
 
 
 def age(seconds: float) -> str:

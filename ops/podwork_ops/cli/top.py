@@ -22,9 +22,10 @@ from rich.live import Live
 
 from podwork_ops.cli.commands import Command
 from podwork_ops.cli.keyboard import Keyboard
-from podwork_ops.cli.output import moment, plural, render, span
+from podwork_ops.cli.output import moment, plural, span
 from podwork_ops.cli.pod_options import pod_option
 from podwork_ops.cli.session import Session, session
+from podwork_ops.cli.tables import render
 from podwork_ops.cli.top_frame import Frame, frame_of
 from podwork_ops.cli.top_sample import Watch
 from podwork_ops.cli.top_screen import lines, screen, tables

@@ -38,7 +38,7 @@ PLAIN_TEXT = "text/plain; charset=utf-8"
 
 
 class MetricsEndpoint:
-    """Serves one registry and one worker's health on `host:port`; port 0 means no endpoint."""
+    """Serves one registry and one worker's health on `host:port`."""
 
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, health: Callable[[], Health]
@@ -64,8 +64,6 @@ class MetricsEndpoint:
             PortTaken: another process listens there.
             ConfigurationError: the address is not this machine's, or may not be listened on.
         """
-        if self._port == 0:
-            return
         self._server = _listen(self._host, self._port, self._pages)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="metrics", daemon=True

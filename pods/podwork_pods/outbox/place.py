@@ -7,17 +7,19 @@ transaction has passed the fence; a pod's job only on the pod's shard. Leaves to
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import UnboundExecutionError
-from sqlalchemy.orm import Session, scoped_session
 
 from podwork.errors import InvalidRoute
 from podwork_pods.pod import Pod
-from podwork_pods.transaction import ShopSession
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 class Place(NamedTuple):
@@ -46,15 +48,15 @@ class Places:
         Raises:
             InvalidRoute: it is no transaction, commits every statement by itself, or is on no pod's shard.
         """
-        if isinstance(transaction, scoped_session):
-            transaction = transaction()
-        connection = _connection_of(transaction)
+        session = session_of(transaction)
+        connection = _connection_of(transaction) if session is None else _connection_in(session)
         if _commits_by_itself(connection):
             raise InvalidRoute(
                 "the transaction commits every statement by itself", "use one without autocommit"
             )
-        if isinstance(transaction, ShopSession):
-            return Place(connection, transaction.fence.pod_id, transaction.shop_id, transaction.epoch)
+        place = None if session is None else _of_a_shop(session, connection)
+        if place is not None:
+            return place
         pod_id = self.pod_of(connection)
         if pod_id is None:
             raise InvalidRoute(
@@ -72,15 +74,36 @@ class Places:
         return next((pod.id for pod in self._pods() if _database(make_url(pod.shard_url)) == there), None)
 
 
+def session_of(transaction: object) -> Session | None:
+    """Return the session that the transaction is, or that it stands for in this thread; None: it is none."""
+    if "sqlalchemy.orm" not in sys.modules:
+        return None  # who has a session has loaded the ORM; nobody else pays for it
+    from sqlalchemy.orm import Session, scoped_session  # noqa: PLC0415 - see above
+
+    if isinstance(transaction, scoped_session):
+        transaction = transaction()
+    return transaction if isinstance(transaction, Session) else None
+
+
+def _of_a_shop(session: Session, connection: Connection) -> Place | None:
+    from podwork_pods.transaction import ShopSession  # noqa: PLC0415 - loads the ORM; here it is there
+
+    if not isinstance(session, ShopSession):
+        return None
+    return Place(connection, session.fence.pod_id, session.shop_id, session.epoch)
+
+
 def _connection_of(transaction: object) -> Connection:
     if isinstance(transaction, Connection):
         return transaction
-    if not isinstance(transaction, Session):
-        raise InvalidRoute(
-            f"transaction={transaction!r} is none", "pass the session of shop_transaction(), or a Connection"
-        )
+    raise InvalidRoute(
+        f"transaction={transaction!r} is none", "pass the session of shop_transaction(), or a Connection"
+    )
+
+
+def _connection_in(session: Session) -> Connection:
     try:
-        return transaction.connection()
+        return session.connection()
     except UnboundExecutionError:
         raise InvalidRoute("the session is bound to several engines", "pass one of its connections") from None
 

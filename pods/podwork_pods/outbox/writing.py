@@ -9,11 +9,10 @@ application nothing and may fail. Leaves to others: bringing rows to Redis (`rel
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, event, insert
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, scoped_session
 
 from podwork import record
 from podwork.errors import InvalidRoute
@@ -22,9 +21,12 @@ from podwork.parcel import Parcel
 from podwork.points import reach
 from podwork_pods.driver_errors import is_missing_table
 from podwork_pods.errors import ShardUnprepared
-from podwork_pods.outbox.place import Place, Places
+from podwork_pods.outbox.place import Place, Places, session_of
 from podwork_pods.outbox.rows import write_locks
 from podwork_pods.outbox.schema import outbox
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 _PENDING = "podwork_outbox"
 """Key of a session's or connection's `info`: the pod to ring at after the commit."""
@@ -70,12 +72,11 @@ class ShardOutbox:
         self._ring_after_commit(transaction, place)
 
     def _ring_after_commit(self, transaction: object, place: Place) -> None:
-        if isinstance(transaction, scoped_session):
-            transaction = transaction()
-        if isinstance(transaction, Session):
-            transaction.info[_PENDING] = place.pod_id
-            if not event.contains(transaction, "after_commit", self._session_committed):
-                event.listen(transaction, "after_commit", self._session_committed)
+        session = session_of(transaction)
+        if session is not None:
+            session.info[_PENDING] = place.pod_id
+            if not event.contains(session, "after_commit", self._session_committed):
+                event.listen(session, "after_commit", self._session_committed)
         else:
             place.connection.info[_PENDING] = place.pod_id
             if not event.contains(place.connection, "commit", self._connection_commits):
