@@ -2,19 +2,24 @@
 
 Owns the list of guards that promises rest on. For each, a copy of the tree is made, the guard is taken out,
 and the named tests are run on the copy; a mutant that survives is a promise that nothing watches. The
-working tree is never touched.
+working tree is never touched. A test that fails with the guard in its place as well catches nothing: the tests
+are run once without a mutant first, and only a test that failed, not a run that broke off, is a verdict.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from tests import (
+    mutants_bulk,
     mutants_ends,
     mutants_inspection,
     mutants_operators,
@@ -25,6 +30,7 @@ from tests import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
+PASSED, FAILED = 0, 1  # pytest's exit codes; others say that nothing was tested
 SOURCES = ("platform", "pods", "migrations_runner", "ops", "tests", "pyproject.toml", "README.md")
 
 
@@ -45,6 +51,10 @@ HOLDS = "tests/integration/test_engine_holds.py"
 LOCKS = "tests/integration/test_engine_locks.py"
 HAND = "tests/integration/test_engine_interventions.py"
 BEAT = "tests/integration/test_worker_heartbeat.py"
+HANDING = "tests/integration/test_engine_handing.py"
+MANAGER = "tests/integration/test_worker_manager.py"
+EAR = "tests/unit/test_worker_ear.py"
+WORKER = "platform/podwork/worker"
 LEASE = "if not has_lease(incarnation) then return false end"
 NOT_HELD = "if not hold then return 0 end"
 
@@ -76,15 +86,30 @@ MUTANTS = [
     _part("judging", "if reclaims == 0 or started or has_flag(hold, 'S') then reclaims = reclaims + 1 end", "reclaims = reclaims + 1", "reclaim: the innocent", ENGINE),
     _part("judging", "if has_flag(hold, 'O') then", "if false then", "reclaim: at most once", HAND),
     _script("reclaim", "if redis.call('GET', LEADER) == incarnation then", "if false then", "reclaim: a dead leader's place", BEAT),
-    _script("claim", "if gates[k] and", "if false and", "claim: closed gates"),
-    _script("claim", "local quota = math.min(want - got, math.max(weight, math.floor((want - got) * weight / ahead)))", "local quota = want - got", "claim: turns"),
-    _script("claim", "if redis.call('EXISTS', ring) == 1 then wake(queue) end", "", "claim: wakes the next"),
-    _script("claim", "or holds and is_held(queue, shop)", "", "claim: holds on lanes", HOLDS),
-    _script("claim", "and not (holds and holds.queues[queue])", "", "claim: holds on queues", HOLDS),
-    _script("claim", "if holds.all then return out end", "", "claim: holds on the pod", HOLDS),
-    _script("claim", "redis.call('LPUSH', ring, unpack(shops, k))", "", "claim: heavier shops lose nobody's place", HOLDS),
-    _script("claim", "if #back > 1 then table.insert(back, (table.remove(back, 1))) end", "", "claim: the remainder goes round", HOLDS),
-    _script("claim", "for _, id in ipairs(redis.call('LRANGE', LANE .. queue .. ':' .. shop, 0, 9)) do freed[#freed + 1] = id end", "", "claim: closed lanes keep no slot", LIMITS),
+    _part("claiming", "if gates[k] and", "if false and", "claim: closed gates", ENGINE),
+    _part("claiming", "local quota = math.min(open, math.max(weight, math.floor(open * weight / ahead)))", "local quota = open", "claim: turns", ENGINE),
+    _script("claim", "queue == left or stirred and redis.call('EXISTS', RING .. queue) == 1", "false", "claim: wakes the next", HANDING),
+    _script("claim", "if room == 0 or channel == '' then\n  unlist(incarnation)\n", "if room == 0 or channel == '' then\n", "claim: who claims is idle no more", HANDING),
+    _script("claim", "if room == 0 or", "if", "claim: who got all is not idle", HANDING),
+    _script("adopt", "unlist(incarnation)\n", "", "adopt: who adopts is idle no more", HANDING),
+    _script("deregister", "unlist(incarnation)\n", "", "deregister: listed nowhere", HANDING),
+    _script("reclaim", "unlist(incarnation)\n", "", "reclaim: listed nowhere", HANDING),
+    _script("prelude", "redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0", "true", "idle: only who hears", HANDING),
+    _script("prelude", " and has_lease(incarnation) then", " then", "idle: only who has a lease", HANDING),
+    _part("handing", "got < room and not left and not stirred", "true", "handing: room is used up", HANDING),
+    _part("handing", "if left then wake(left) end", "", "handing: what is left wakes the next", HANDING),
+    Mutant("ear: what is adopted does not come twice", f"{WORKER}/manager.py", "self._ear.close()  # what", "pass  # what", MANAGER),
+    Mutant("ear: an end of the line means adopting", f"{WORKER}/manager.py", "            self._lost_answer = True\n            raise\n", "            raise\n", MANAGER),
+    Mutant("ear: an idle child looks for itself", f"{WORKER}/manager.py", "if self._dry and time.monotonic() >= self._look_at:", "if False:", MANAGER),
+    Mutant("ear: who adopts claims again", f"{WORKER}/manager.py", "self._lost_answer = self._dry = False", "self._lost_answer = False", MANAGER),
+    Mutant("ear: a hint is handed on", f"{WORKER}/manager.py", "self._queues.claim(self.life.incarnation, [name], 0)", "pass", MANAGER),
+    Mutant("ear: a ring in a moment of waking is not lost", f"{WORKER}/ear.py", "poll(0 if self._rung else timeout_seconds * 1000)", "poll(timeout_seconds * 1000)", EAR),
+    _part("claiming", "or holds and is_held(holds, queue, shop)", "", "claim: holds on lanes", HOLDS),
+    _part("claiming", "not (holds and holds.queues[queue])", "true", "claim: holds on queues", HOLDS),
+    _part("claiming", "if holds and holds.all then return {}, 0, nil, false end", "", "claim: holds on the pod", HOLDS),
+    _part("claiming", "redis.call('LPUSH', ring, unpack(shops, k))", "", "claim: heavier shops lose nobody's place", HOLDS),
+    _part("claiming", "if #back > 1 then table.insert(back, (table.remove(back, 1))) end", "", "claim: the remainder goes round", HOLDS),
+    _part("claiming", "for _, id in ipairs(redis.call('LRANGE', LANE .. queue .. ':' .. shop, 0, 9)) do claim.freed[#claim.freed + 1] = id end", "", "claim: closed lanes keep no slot", LIMITS),
     _part("policies", "if till == '0' or tonumber(till) > now then", "if true then", "policies: a hold's time is over", HOLDS),
     _part("policies", "for _, hold in ipairs(holds.jobs) do", "for _, hold in ipairs({}) do", "policies: holds on classes", HOLDS),
     _part("policies", "if not free or redis.call('HEXISTS', ROOMS, '!limit:' .. key) == 1 then", "if false then", "policies: limits", LIMITS),
@@ -125,13 +150,14 @@ MUTANTS = [
     Mutant(
         "client: repeats with deduplication",
         "platform/podwork/delivery.py",
-        "refusals = queues.push(packed, fresh=False)",
-        "refusals = queues.push(packed, fresh=True)",
+        "refusals = queues.push(load.groups, fresh=False)",
+        "refusals = queues.push(load.groups, fresh=True)",
         ENGINE,
     ),
     *(
         Mutant(*guard)
         for module in (
+            mutants_bulk,
             mutants_ends,
             mutants_inspection,
             mutants_operators,
@@ -145,32 +171,47 @@ MUTANTS = [
 ]  # fmt: skip
 
 
-def survives(mutant: Mutant) -> bool:
-    """Return whether the tests pass without the guard."""
+@cache
+def run(tests: str, file: str = "", guard: str = "", broken: str = "") -> tuple[int, str]:
+    """Run the tests on a copy without the guard; return pytest's code and the first test that failed."""
     with tempfile.TemporaryDirectory(prefix="podwork-mutant-") as folder:
         for name in SOURCES:
             source, target = ROOT / name, Path(folder) / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-        file = Path(folder) / mutant.file
-        text = file.read_text()
-        if mutant.guard not in text:
-            raise SystemExit(f"{mutant.name}: the guard is not in {mutant.file} any more; update the list")
-        file.write_text(text.replace(mutant.guard, mutant.broken, 1))
-        command = [sys.executable, "-m", "pytest", "-q", "-x", *mutant.tests.split()]
-        return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+        if file:
+            copy = Path(folder) / file
+            copy.write_text(copy.read_text().replace(guard, broken, 1))
+        command = [sys.executable, "-m", "pytest", "-q", "-x", *tests.split()]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        failed = re.search(r"^(?:FAILED|ERROR) (tests/.*)$", ran.stdout, re.MULTILINE)
+        return ran.returncode, failed[1] if failed else ran.stdout[-500:] + ran.stderr[-500:]
+
+
+def judge(mutant: Mutant) -> str:
+    """Return `caught` or `SURVIVED`, or why nothing can be said."""
+    if mutant.guard not in (ROOT / mutant.file).read_text():
+        return f"NO VERDICT: the guard is not in {mutant.file} any more; update the list"
+    code, said = run(mutant.tests)
+    if code != PASSED:
+        return f"NO VERDICT: the tests fail with the guard in its place: {said}"
+    code, said = run(mutant.tests, mutant.file, mutant.guard, mutant.broken)
+    if code not in (PASSED, FAILED):
+        return f"NO VERDICT: pytest ended with {code}: {said}"
+    return "SURVIVED" if code == PASSED else f"caught by {said}"
 
 
 def main(names: list[str]) -> int:
-    """Print a line a mutant; exit 1 when one survives."""
+    """Print a line a mutant; exit 1 unless all are caught."""
     chosen = [mutant for mutant in MUTANTS if not names or any(name in mutant.name for name in names)]
-    survivors = 0
+    caught = 0
     for mutant in chosen:
-        alive = survives(mutant)
-        survivors += alive
-        sys.stdout.write(f"{'SURVIVED' if alive else 'caught  '}  {mutant.name}\n")
+        began = time.monotonic()
+        verdict = judge(mutant)
+        caught += verdict.startswith("caught")
+        sys.stdout.write(f"{mutant.name} ({time.monotonic() - began:.0f} s): {verdict}\n")
         sys.stdout.flush()
-    sys.stdout.write(f"{len(chosen) - survivors} of {len(chosen)} mutants caught\n")
-    return 1 if survivors else 0
+    sys.stdout.write(f"{caught} of {len(chosen)} mutants caught\n")
+    return 0 if caught == len(chosen) else 1
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ _SENTENCES = "tests/integration/test_engine_why_sentences.py"
 _SELECTION = "tests/integration/test_engine_selection.py"
 _JOBS = "tests/acceptance/test_cli_jobs.py"
 _CHANGING = "tests/acceptance/test_cli_jobs_changing.py"
+_PLACES = "tests/unit/test_cli_job_places.py"
 
 Guard = tuple[str, str, str, str, str]
 
@@ -287,6 +288,14 @@ GUARDS: list[Guard] = [
         "job_places",
         "places = {job_id: likely_pods(platform, job_id, pod_id) for job_id in dict.fromkeys(job_ids)}",
         "places = {job_id: platform.chosen(pod_id) for job_id in dict.fromkeys(job_ids)}",
+        _PLACES,
+    ),
+    _cli(
+        "the shop's own pod first",
+        "job_places",
+        "sorted(pods, key=lambda pod: (pod != home, pod))",
+        "sorted(pods)",
+        _PLACES,
     ),
     _cli(
         "errors without secrets",

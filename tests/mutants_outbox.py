@@ -72,7 +72,7 @@ GUARDS: list[Guard] = [
     _code("the fence of the transaction", "writing", "if parcel.shop_id is not None and place.shop_id is None:", "if False:", _CONTRACT),
     _code("the pod of the transaction", "writing", "if parcel.shop_id is None and pod != place.pod_id:", "if False:", _CONTRACT),
     _code("autocommit", "place", "if _commits_by_itself(connection):", "if False:", _CONTRACT),
-    _code("no transaction at all", "place", "if not isinstance(transaction, Session):", "if False:", _CONTRACT),
+    _code("no transaction at all", "place", "if isinstance(transaction, Connection):", "if True:", _CONTRACT),
     _code("the tag of the outbox", "writing", ', "o": "1"})', "})", _CONTRACT),
     _code("the hint", "writing", "            self._ring(pod_id)\n", "            pass\n", _SERVICE),
     _code("the hint of a script that ends", "ringing", "        alive.close()\n", "        pass\n", _CRASH),

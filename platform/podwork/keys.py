@@ -10,7 +10,9 @@ Owns: the names. The Lua scripts use the same names (`scripts/prelude.lua`); a t
 | `podwork:ring:{queue}` | list | shops with a lane in the queue, next first; each at most once | while any wait |
 | `podwork:outside:{queue}` | set | shops whose lane the gate keeps out of the ring | while kept out |
 | `podwork:sizes` | hash | queue -> ready jobs; its fields are the queues that exist | for ever |
-| `podwork:wake:{queue}` | list | at most one token: a push may have happened (a hint, not a promise) | until taken |
+| `podwork:idle` | hash | incarnation -> `channel room queue...`: it found nothing, and listens; see `podwork.worker.ear` | until it claims again, or ends |
+| `podwork:idle:{queue}` | list | incarnations that are idle in the queue, longest first | as above |
+| `podwork:bell` | list | at most one token: the outbox may have new rows (a hint, not a promise) | until taken |
 | `podwork:schedule` | sorted set | job id by the time it is due, ms | until due |
 | `podwork:dead` | sorted set | job id by the time it was buried, ms; bounded in number and age | until retried or discarded |
 | `podwork:rooms` | hash | room -> jobs parked in it; a room's lanes and ring are named as a queue's | while any is parked |
@@ -53,6 +55,8 @@ from __future__ import annotations
 POD_LANE = "pod"
 
 SIZES = "podwork:sizes"
+IDLE = "podwork:idle"
+BELL = "podwork:bell"
 SCHEDULE = "podwork:schedule"
 DEAD = "podwork:dead"
 ROOMS = "podwork:rooms"
@@ -94,9 +98,9 @@ def outside(queue: str) -> str:
     return f"podwork:outside:{queue}"
 
 
-def wake(queue: str) -> str:
-    """Return the key on which idle workers wait for a push to the queue."""
-    return f"podwork:wake:{queue}"
+def idle(queue: str) -> str:
+    """Return the key of the processes that wait for work of the queue."""
+    return f"podwork:idle:{queue}"
 
 
 def passes(limit: str) -> str:

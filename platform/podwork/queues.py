@@ -20,7 +20,6 @@ people do to jobs (`podwork.interventions`), holds and limits (`podwork.holds`, 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 from podwork import keys, store
@@ -29,6 +28,7 @@ from podwork.lease import Lease
 from podwork.parcel import Parcel
 from podwork.transitions import (
     End,
+    Handed,
     Pulse,
     PushGroup,
     Reclaimed,
@@ -43,7 +43,7 @@ from podwork.transitions import (
     refusal_of,
 )
 
-__all__ = ["End", "Pulse", "PushGroup", "Queues", "Reclaimed", "Refusal", "Stored"]
+__all__ = ["End", "Handed", "Pulse", "PushGroup", "Queues", "Reclaimed", "Refusal", "Stored"]
 
 POISON_RECLAIMS = 3
 POISON_WINDOW_MS = 3_600_000
@@ -96,15 +96,26 @@ class Queues:
 
     # Claiming and ending
 
-    def claim(self, incarnation: str, queues: Sequence[str], limit: int) -> list[Lease]:
-        """Take up to `limit` jobs, from the first queue that has any, then the next. Raises LeaseLost."""
-        answer = self.store.call("claim", incarnation, limit, *queues)
+    def claim(self, incarnation: str, queues: Sequence[str], limit: int, *, channel: str = "") -> list[Lease]:
+        """Take up to `limit` jobs, from the first queue that has any, then the next. Raises LeaseLost.
+
+        With a channel, on which it listens, the incarnation counts as idle when it got less: what comes in
+        for its queues is handed to it with the push (`Handed`), until it claims again. A limit of 0 ends
+        that, and wakes another one for what is there.
+        """
+        answer = self.store.call("claim", incarnation, limit, channel, *queues)
         return leases_of(incarnation, answer)
 
     def turn(
-        self, incarnation: str, ends: Sequence[End], queues: Sequence[str], limit: int
+        self,
+        incarnation: str,
+        ends: Sequence[End],
+        queues: Sequence[str],
+        limit: int,
+        *,
+        channel: str = "",
     ) -> tuple[list[str], list[Lease]]:
-        """Write down ends and claim what comes next, in one round trip; a limit of 0 claims nothing.
+        """Write down ends and `claim` what comes next, in one round trip; a limit of 0 claims nothing.
 
         Returns: the ids whose end was refused (not held any more), and the new leases.
         Raises:
@@ -118,7 +129,7 @@ class Queues:
             calls.append(("acknowledge", acknowledgement(incarnation, plain)))
         calls += [ending(incarnation, end) for end in special]
         if limit:
-            calls.append(("claim", (incarnation, limit, *queues)))
+            calls.append(("claim", (incarnation, limit, channel, *queues)))
         answers = self.store.call_many(calls)
         leases = leases_of(incarnation, answers.pop()) if limit else []
         refused = [job_id.decode() for job_id in answers.pop(0)] if plain else []
@@ -272,20 +283,6 @@ class Queues:
                 Reclaimed(job_id.decode(), incarnation, fate == b"buried")
                 for job_id, fate in zip(parts, parts, strict=True)
             ]
-
-    def wait(self, queues: Sequence[str], timeout_seconds: float) -> bool:
-        """Block until a push to one of the queues may have happened, or the time is over (False).
-
-        A hint: a token can be lost with the process that took it, so callers claim after a time-out as well.
-        """
-        started = time.monotonic()
-        taken = self.store.command(
-            "BLPOP",
-            *(keys.wake(queue) for queue in queues),
-            f"{timeout_seconds:.3f}",
-            timeout_seconds=timeout_seconds + self.store.timeout_seconds,
-        )
-        return taken is not None and time.monotonic() - started < timeout_seconds + 1
 
     # The gate
 

@@ -14,7 +14,6 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -27,7 +26,7 @@ from podwork.inspection.reading import Found
 from podwork.interfaces import Clock, SystemClock
 from podwork.interventions import PORTION
 from podwork.points import reach
-from podwork.store import Store, script_source
+from podwork.store import Store
 
 KEEP_SECONDS: Final = 6 * 3600
 MOST_CHOSEN: Final = 200_000
@@ -174,10 +173,10 @@ class Selections:
         """
         selection = self.get(selection_id, action)
         script, arguments = _call(action, selection.filter.states)
-        words = (selection_id, str(action), PORTION, *arguments)
+        words = (selection_id, str(action), PORTION, script, *arguments)
         left = selection.count
         while left:
-            answer = self._store.command("EVAL", _source(script), "0", *words)
+            answer = self._store.call("apply", *words)
             if answer is None:
                 raise UnknownSelection(selection_id)
             begun, left = answer
@@ -261,11 +260,3 @@ def _call(action: Action, states: Sequence[str]) -> tuple[str, list[Any]]:
             return "cancel", [state, "cancelled"]
         case "move":
             return "move_queue", [action.queue]
-
-
-@cache
-def _source(script: str) -> str:
-    """Return `apply.lua` with the script as the function `act`; both are one step of Redis then."""
-    body = script_source(script).partition("\n")[2]
-    before, mark, after = script_source("apply").partition("--[[ Here")
-    return f"{before}local function act(ARGV)\n{body}\nend\n{mark}{after}"

@@ -1,9 +1,10 @@
 """One pod's Redis, as this process reaches it.
 
-Owns connections and the loading of scripts. Each thread has its own connection, made when first needed
-and made anew after a fork, a failure or a restart of the server. Promises: callers see `StoreUnavailable`
-(no answer: what was asked may or may not have happened) or `StoreRefused` (answered, nothing written),
-never a Redis exception, and never the password. Leaves to others what the scripts mean (`podwork.queues`).
+Owns connections and the loading of the scripts (`podwork.library`). Each thread has its own connection, made
+when first needed and made anew after a fork, a failure or a restart of the server. Promises: callers see
+`StoreUnavailable` (no answer: what was asked may or may not have happened) or `StoreRefused` (answered,
+nothing written), never a Redis exception, and never the password. Leaves to others what the scripts mean
+(`podwork.queues`).
 
 Scripts go straight to a connection: the client's general path (pool, retries, hooks, parsing of options)
 costs about as much again as the command itself, and a push is one command.
@@ -11,14 +12,10 @@ costs about as much again as the command itself, and a push is one command.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
-from importlib import resources
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -27,7 +24,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from podwork import library
 from podwork.errors import ConfigurationError, StoreRefused, StoreUnavailable
+from podwork.line import Line
 
 _pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 Argument: TypeAlias = str | bytes | int | float
@@ -47,38 +46,9 @@ _REFUSED = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.NoPermissionError,
 )
-_REFUSED_WHEN_FULL = ("push", "push_locked", "relay", "tick")
-"""Scripts that a full Redis refuses. The others end jobs or keep leases: without them it stays full."""
-_SCRIPTS = resources.files("podwork") / "scripts"
-_USES = re.compile(r"^-- Uses: (.*)\.$", re.MULTILINE)
-
-
-@cache
-def script_source(name: str) -> str:
-    """Return the text of a script: its flags, the prelude, the parts that it uses, itself."""
-    flags = "#!lua\n" if name in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom\n"
-    text = (_SCRIPTS / f"{name}.lua").read_text()
-    return "".join([flags, (_SCRIPTS / "prelude.lua").read_text(), *_parts_used(text).values(), text])
-
-
-def parts_named(text: str) -> list[str]:
-    """Return the parts that a header names (`-- Uses: rooms, slots.`)."""
-    named = _USES.search(text)
-    return named[1].split(", ") if named else []
-
-
-def _parts_used(text: str) -> dict[str, str]:
-    """Return the parts that a text uses, each once and after those that it uses itself."""
-    parts: dict[str, str] = {}
-    for name in parts_named(text):
-        part = (_SCRIPTS / "parts" / f"{name}.lua").read_text()
-        parts |= {**_parts_used(part), name: part}
-    return parts
-
-
-@cache
-def _script_sha(name: str) -> str:
-    return hashlib.sha1(script_source(name).encode(), usedforsecurity=False).hexdigest()
+_MISSING = "Function not found"
+MOST_LIBRARIES = 5
+"""Of how many revisions Redis keeps the scripts; one that was dropped too early is loaded again."""
 
 
 class Store:
@@ -120,14 +90,11 @@ class Store:
             StoreUnavailable: no answer to one of them; it and the later ones may or may not have run.
             StoreRefused: Redis refused one of them; the earlier ones did run.
         """
-        commands = [("EVALSHA", _script_sha(script), "0", *arguments) for script, arguments in calls]
+        commands = [("FCALL", library.function(script), "0", *arguments) for script, arguments in calls]
         answers = self._exchange(commands, timeout_seconds)
         for position, answer in enumerate(answers):
-            if isinstance(answer, redis.exceptions.NoScriptError):
-                script, arguments = calls[position]
-                answers[position] = self._exchange(
-                    [("EVAL", script_source(script), "0", *arguments)], timeout_seconds
-                )[0]
+            if _is_missing(answer):
+                answers[position] = self._load_and_call(*calls[position], timeout_seconds)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise self._translate(answer)
@@ -136,22 +103,24 @@ class Store:
     def begin(self, script: str, *arguments: Argument) -> Callable[[], Any]:
         """Send the call of a script now, and return what waits for its answer, for this thread to call.
 
-        Whatever this thread asks in between first takes the answer from the wire. What is returned raises as
-        `call` does; so does this.
+        Several may be under way. Whatever this thread asks in between first takes their answers from the
+        wire. What is returned raises as `call` does; so does this, and then what was under way has no answer
+        either.
         """
-        self._settle()
         connection = self._connection()
         try:
-            packed = _pack(("EVALSHA", _script_sha(script), "0", *arguments))
+            packed = _pack(("FCALL", library.function(script), "0", *arguments))
             connection.send_packed_command([packed], check_health=False)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
             connection.disconnect()
+            self._local.under_way = []  # the next answer is none of theirs
             raise self._translate(error) from None
-        pending = self._local.pending = _Pending(connection, self._answer)
+        pending = _Pending()
+        self._local.under_way.append(pending)
 
         def answer() -> Any:
-            self._settle()
-            if isinstance(pending.answer, redis.exceptions.NoScriptError):
+            self._settled()
+            if _is_missing(pending.answer):
                 return self.call(script, *arguments)
             if isinstance(pending.answer, Exception):
                 raise self._translate(pending.answer)
@@ -174,6 +143,21 @@ class Store:
             raise self._translate(answer)
         return answer
 
+    def listen(self, channel: str) -> Line:
+        """Open a line that hears what is published on a channel from now on.
+
+        Raises:
+            StoreUnavailable: no answer.
+            StoreRefused: this user may not listen there.
+        """
+        connection: Any = self._pool_of().make_connection()
+        try:
+            connection.connect()
+            connection.send_command("SUBSCRIBE", channel, check_health=False)
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise self._translate(error) from None
+        return Line(connection, self.address)
+
     def ping(self) -> float:
         """Return how long Redis takes to answer, in seconds. Raises StoreUnavailable."""
         start = time.perf_counter()
@@ -186,9 +170,34 @@ class Store:
             self._pool.disconnect()
             self._local = threading.local()
 
+    def _load_and_call(
+        self, script: str, arguments: Sequence[Argument], timeout_seconds: float | None
+    ) -> Any:
+        """Load the library and call a script of it; what was missing together is called in its order."""
+        call = ("FCALL", library.function(script), "0", *arguments)
+        load = ("FUNCTION", "LOAD", "REPLACE", library.text())
+        answer, called = self._exchange([load, call], timeout_seconds)
+        if isinstance(answer, redis.exceptions.OutOfMemoryError):
+            alone = ("EVAL", library.single(script), "0", *arguments)
+            return self._exchange([alone], timeout_seconds)[0]
+        if isinstance(answer, Exception):
+            return answer
+        self._drop_libraries(timeout_seconds)
+        return called
+
+    def _drop_libraries(self, timeout_seconds: float | None) -> None:
+        listed = self._exchange([("FUNCTION", "LIST", "LIBRARYNAME", f"{library.FAMILY}*")], timeout_seconds)[
+            0
+        ]
+        if isinstance(listed, Exception):
+            return  # only a matter of tidiness
+        others = [entry[1].decode() for entry in listed if entry[1].decode() != library.name()]
+        surplus = others[MOST_LIBRARIES - 1 :]
+        if surplus:
+            self._exchange([("FUNCTION", "DELETE", name) for name in surplus], timeout_seconds)
+
     def _exchange(self, commands: Sequence[Sequence[Argument]], timeout_seconds: float | None) -> list[Any]:
-        self._settle()
-        connection = self._connection()
+        connection = self._settled()
         packed = [b"".join([_pack(tuple(command)) for command in commands])]
         try:
             connection.send_packed_command(packed, check_health=False)
@@ -201,12 +210,21 @@ class Store:
             connection.disconnect()  # an answer may still be on its way: nobody else may read it
             raise
 
-    def _settle(self) -> None:
-        """Take the answer to what this thread has begun from the wire."""
-        pending: _Pending | None = getattr(self._local, "pending", None)
-        if pending is not None:
-            self._local.pending = None
-            pending.read()
+    def _settled(self) -> Any:
+        """The calling thread's connection, once the answers to what it has begun are taken from the wire."""
+        connection = self._connection()
+        under_way, self._local.under_way = self._local.under_way, []
+        for pending in under_way:
+            try:
+                pending.answer = self._answer(connection, {})
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+                connection.disconnect()
+                pending.answer = error
+                break  # nothing comes for the others any more
+            except BaseException:
+                connection.disconnect()  # answers may still be on their way: nobody else may read them
+                raise
+        return connection
 
     @staticmethod
     def _answer(connection: Any, timeout: dict[str, Any]) -> Any:
@@ -224,6 +242,7 @@ class Store:
         if connection is None:
             connection = pool.make_connection()
             self._local.connection = connection
+            self._local.under_way = []
         return connection
 
     def _pool_of(self) -> redis.ConnectionPool:
@@ -263,24 +282,16 @@ class Store:
         return error  # a mistake in a script or a call of ours: it must be seen as it is
 
 
+def _is_missing(answer: Any) -> bool:
+    """Return whether Redis does not have the library (any more)."""
+    return isinstance(answer, redis.exceptions.ResponseError) and str(answer).endswith(_MISSING)
+
+
 class _Pending:
-    """A call whose answer has not been read yet."""
+    """A call whose answer is read when somebody waits for it, or needs the connection."""
 
-    def __init__(self, connection: Any, read: Callable[[Any, dict[str, Any]], Any]) -> None:
-        self._connection = connection
-        self._read = read
-        self.answer: Any = redis.exceptions.ConnectionError("its process was forked meanwhile")
-
-    def read(self) -> None:
-        """Read the answer, or why there is none."""
-        try:
-            self.answer = self._read(self._connection, {})
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
-            self._connection.disconnect()
-            self.answer = error
-        except BaseException:
-            self._connection.disconnect()  # the answer may still be on its way: nobody else may read it
-            raise
+    def __init__(self) -> None:
+        self.answer: Any = redis.exceptions.ConnectionError("the connection was given up before the answer")
 
 
 def address_of(url: str) -> str:

@@ -73,6 +73,15 @@ class End(NamedTuple):
         return not self.counter and not self.follow_ups
 
 
+class Handed(NamedTuple):
+    """What a push, or somebody who left work behind, told an idle process on its channel."""
+
+    leases: list[Lease]
+    """What it holds from now on."""
+    more: bool
+    """Whether it is listed as idle no more: there may be more work, and nothing will be handed to it."""
+
+
 class Pulse(NamedTuple):
     """What a heartbeat heard: Redis's time, whether this process leads the pod, whether somebody's lease has
     expired, and what the process is told to do."""
@@ -106,6 +115,17 @@ def leases_of(incarnation: str, answer: Sequence[bytes] | None) -> list[Lease]:
     if answer is None:
         raise LeaseLost(incarnation)
     return from_claim(incarnation, answer)
+
+
+def handed(incarnation: str, message: bytes) -> Handed:
+    """Return what a message says (`scripts/parts/handing.lua`); an empty one is only a hint."""
+    parts: list[bytes] = []
+    at = 1
+    while at < len(message):
+        colon = message.index(b":", at)
+        at = colon + 1 + int(message[at:colon])
+        parts.append(message[colon + 1 : at])
+    return Handed(from_claim(incarnation, parts), message[:1] != b"0")
 
 
 def acknowledgement(incarnation: str, leases: Sequence[Lease]) -> list[Argument]:

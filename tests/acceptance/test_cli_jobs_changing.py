@@ -85,8 +85,15 @@ def test_of_several_jobs_those_that_are_there_are_changed(podctl: Podctl, standi
     assert "not here" in done.stdout
     assert gone in done.stderr
     assert standing.state(here) == "ready"
-    assert podctl("jobs", "retry", "nonsense").code == 2
-    assert podctl("jobs", "retry", here[:11]).code == 2, "a change takes whole ids"
+
+
+def test_a_change_takes_whole_ids_and_reads_all_before_it_changes_one(
+    podctl: Podctl, standing: Standing
+) -> None:
+    here, other = standing.dead(2)
+    for text in ("nonsense", other[:11]):
+        assert text in podctl.refused(2, "jobs", "retry", here, text)
+    assert standing.state(here) == "dead"
 
 
 def test_a_dry_run_of_named_jobs_changes_none(podctl: Podctl, standing: Standing) -> None:

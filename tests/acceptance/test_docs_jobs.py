@@ -14,7 +14,7 @@ import podwork_ops
 from podwork.inspection import Inspection
 from podwork_pods import current
 from tests.support.fleets import StartFleet
-from tests.support.processes import REPOSITORY
+from tests.support.processes import REPOSITORY, importable
 from tests.support.wait import until
 
 GUIDE = (REPOSITORY / "ops" / "docs" / "jobs.md").read_text(encoding="utf-8")
@@ -57,8 +57,7 @@ def test_the_guide_runs(embedded_stack: StartFleet, tmp_path: Path, monkeypatch:
     try:
         platform.directory.assign_many(dict.fromkeys([*range(10), 330], 1))
         exec(compile(blocks("push"), "jobs.md", "exec"), namespace)
-        environment = {"PODWORK_CONFIG": str(fleet.config), "PYTHONPATH": str(tmp_path)}
-        environment["GUIDE_LOG"] = str(written)
+        environment = {"PODWORK_CONFIG": str(fleet.config), "GUIDE_LOG": str(written), **importable(tmp_path)}
         worker = fleet.processes.podctl(
             *("workers", "--pod", "1", "--app", "guide_shop:app", "--threads", "4"), environment=environment
         )

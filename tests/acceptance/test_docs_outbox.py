@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 import podwork_ops
 from podwork_pods.outbox import schema
 from tests.support.fleets import StartFleet
-from tests.support.processes import REPOSITORY
+from tests.support.processes import REPOSITORY, importable
 from tests.support.wait import until
 
 GUIDE = (REPOSITORY / "ops" / "docs" / "outbox.md").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_the_page_runs(embedded_stack: StartFleet, tmp_path: Path, monkeypatch: 
     import receipts  # type: ignore[import-not-found]  # the page's own
 
     platform = podwork_ops.connect(receipts.app, config=fleet.config)
-    environment = {"PODWORK_CONFIG": str(fleet.config), "PYTHONPATH": str(tmp_path)}
+    environment = {"PODWORK_CONFIG": str(fleet.config), **importable(tmp_path)}
     try:
         platform.directory.assign(330, 1)
         with platform.engine(1).begin() as connection:

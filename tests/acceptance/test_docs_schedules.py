@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from podwork_ops.local.stack import LocalStack
+from tests.support.fleets import taken_down
 from tests.support.processes import PODCTL, REPOSITORY, Completed, ManagedProcess, Processes
 from tests.support.wait import until
 
@@ -59,12 +59,12 @@ class Terminal:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path, processes: Processes) -> Iterator[Path]:
     """An empty folder; whatever stack is brought up in it is taken down."""
     folder = tmp_path / "guide"
     folder.mkdir()
-    yield folder
-    LocalStack.down(folder / ".podwork", purge=True)
+    with taken_down(folder / ".podwork", processes):
+        yield folder
 
 
 @pytest.mark.timeout(180)

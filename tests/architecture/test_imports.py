@@ -17,7 +17,10 @@ WRAPPED: dict[str, dict[str, str]] = {
         "platform/podwork/store.py": "the one wrapper: time-outs, forks and errors are settled there",
         "ops/podwork_ops/local/": "waits for a server that it has just started",
     },
-    "hiredis": {"platform/podwork/store.py": "packs commands; redis-py uses the rest of it"},
+    "hiredis": {
+        "platform/podwork/store.py": "packs commands; redis-py uses the rest of it",
+        "platform/podwork/line.py": "reads what is published",
+    },
     "kazoo": {"pods/podwork_pods/registry/": "sessions and watches are settled there"},
     "pymysql": {
         "pods/podwork_pods/": "SQLAlchemy's driver; only errors are read from it",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from podwork import keys
-from podwork.store import parts_named
+from podwork.library import parts_named
 from tests.architecture.sources import lua_files
 
 TYPES = {"string", "hash", "list", "set", "sorted set"}

@@ -113,7 +113,7 @@ TARGETS = (
     ),
     Target(
         "claim: from 1,000 jobs over from 1,000,000, Redis's time", "growth", "claim_large_us", 1 / 1.10,
-        at_most_times(1.0, "claim_small_us"),
+        at_most_times(1.0, "claim_small_us"), "the processor's caches emptied before each",
     ),
     Target(
         "pause of a shop: beside 1,000 jobs over beside 1,000,000", "growth", "hold_large_us", 1 / 1.10,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from podwork import keys
 from podwork.inspection import Inspection
 from podwork.job import JobClass
 from podwork.policy import JobPolicy
@@ -136,6 +137,28 @@ def test_a_worker_that_slept_through_its_lease_starts_nothing(run: WorkerRun) ->
     frozen.process.wait_for_output("lost its lease")
     until(lambda: not is_alive(stop.pid))
     assert run.marked("runs") == {job_id: 1}
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped past its lease"])
+def test_an_idle_worker_is_lost_with_what_a_push_handed_to_it(run: WorkerRun, how: str) -> None:
+    idle = run.start_pausing([Point("worker.told")], **QUICK)
+    until(lambda: run.store.client.hlen(keys.IDLE) == 1, message="an idle worker")
+    job_id = run.push(shop.effect)
+    stop = idle.wait_at("worker.told")
+    assert run.state(job_id) == "held", "it came with the push, and has not been looked at"
+    if how == "killed":
+        stop.kill()
+    else:
+        stop.freeze()
+        run.start(**QUICK)
+    run.until_state(job_id, "ended", 30.0)
+    if how != "killed":
+        stop.go_on()
+        stop.thaw()
+        idle.process.wait_for_output("lost its lease")
+        until(lambda: not is_alive(stop.pid))
+    assert run.marked("runs") == {job_id: 1}
+    assert run.inspection.totals()["reclaimed"] == 1
 
 
 def test_children_end_when_their_supervisor_is_killed(run: WorkerRun) -> None:

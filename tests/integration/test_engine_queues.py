@@ -72,7 +72,6 @@ def test_acknowledged_jobs_leave_nothing_behind(queues: Queues) -> None:
         keys.PROCESSES,
         keys.process(A),
         keys.process(B),
-        keys.wake("default"),
     }
     assert {key.decode() for key in left} == expected
 
@@ -422,7 +421,7 @@ def test_work_of_the_pod_knows_no_gate(queues: Queues) -> None:
     assert held.shop_id is None
 
 
-# Repetition and waking
+# Repetition
 
 
 def test_a_repeated_push_adds_nothing(queues: Queues) -> None:
@@ -432,21 +431,6 @@ def test_a_repeated_push_adds_nothing(queues: Queues) -> None:
     assert len(claim(queues)) == 3
     queues.push([group], fresh=False)
     assert claim(queues) == []
-
-
-def test_a_push_wakes_a_waiting_worker(queues: Queues) -> None:
-    push(queues, ("7", 1))
-    assert queues.wait(["critical", "default"], 5)
-    assert not queues.wait(["critical", "default"], 0.01)
-
-
-def test_who_leaves_work_behind_wakes_the_next(queues: Queues) -> None:
-    push(queues, ("7", 2))
-    assert queues.wait(["default"], 5)
-    claim(queues, 1)
-    assert queues.wait(["default"], 5)
-    claim(queues, 1)
-    assert not queues.wait(["default"], 0.01)
 
 
 def test_ready_jobs_are_counted(queues: Queues) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from podwork import record
+from podwork import keys, record
 from podwork.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from podwork.identity import new_job_id
 from podwork.inspection import Inspection
@@ -137,7 +137,7 @@ def test_who_waits_on_a_primary_that_becomes_a_replica_is_unavailable(own_redis:
 
     def wait() -> None:
         try:
-            queues.wait(["default"], 20.0)
+            queues.store.command("BLPOP", keys.BELL, "20", timeout_seconds=25.0)
         except Exception as error:
             caught.append(error)
 
@@ -175,16 +175,71 @@ def test_what_was_begun_is_answered_whatever_is_asked_in_between(store_url: str)
     assert (first(), second()) == (0, 0)
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["known script", "unknown script"])
+def test_each_of_several_calls_under_way_has_its_own_answer(store_url: str, *, is_known: bool) -> None:
+    store = Store(store_url)
+    store.call("gate", 7, "open", 9, 1)
+    if not is_known:
+        store.client.script_flush()
+    begun = [store.begin("gate", shop_id, "open", 5, 1) for shop_id in (1, 7, 2)]
+    assert [answer() for answer in reversed(begun)] == [1, 0, 1]
+
+
+def test_what_was_begun_before_a_fork_is_the_parents(store_url: str) -> None:
+    store = Store(store_url)
+    begun = [store.begin("promote", 1), store.begin("counts")]
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, b"%d" % store.call("promote", 1))
+            begun[0]()
+        except StoreUnavailable:
+            os.write(writing, b" unavailable")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as heard:
+        assert heard.read() == b"0 unavailable"
+    assert (begun[0](), begun[1]()) == (0, [0, 0, 0, 0, 0])
+
+
+def test_what_was_begun_is_unavailable_when_a_later_call_cannot_be_sent(
+    own_redis: RedisServer, private_servers: PrivateServers
+) -> None:
+    store = Store(own_redis.url, socket_timeout_seconds=2)
+    totals(store)
+    with paused(own_redis):
+        answers = [store.begin("promote", 1) for _ in range(2)]
+        kill(own_redis)
+
+    def is_refused() -> bool:
+        try:
+            answers.append(store.begin("promote", 1))
+        except StoreUnavailable:
+            return True
+        return False
+
+    until(is_refused)
+    private_servers.restart(own_redis)
+    assert store.begin("counts")() == [0, 0, 0, 0, 0]
+    for answer in answers:
+        with pytest.raises(StoreUnavailable):
+            answer()
+
+
 def test_what_was_begun_is_unavailable_when_its_server_went_away(
     own_redis: RedisServer, private_servers: PrivateServers
 ) -> None:
     store = Store(own_redis.url, socket_timeout_seconds=2)
     totals(store)
     with paused(own_redis):
-        answer = store.begin("promote", 1)
+        answers = [store.begin("promote", 1) for _ in range(3)]
         kill(own_redis)
-    with pytest.raises(StoreUnavailable):
-        answer()
+    for answer in answers:
+        with pytest.raises(StoreUnavailable):
+            answer()
     with pytest.raises(StoreUnavailable):
         store.begin("promote", 1)
     private_servers.restart(own_redis)

@@ -11,6 +11,7 @@ import pytest
 from podwork_ops.local.ports import free_port
 from podwork_ops.local.stack import LocalStack
 from tests.integration.test_metrics_of_a_worker import Scraper
+from tests.support.fleets import taken_down
 from tests.support.processes import ManagedProcess, Processes
 from tests.support.wait import until
 
@@ -29,15 +30,14 @@ app.schedule("never", beat, cron="0 0 29 2 *", at_least_every=1)
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+def environment(tmp_path: Path, processes: Processes) -> Iterator[dict[str, str]]:
     (tmp_path / "shop.py").write_text(APP)
-    status = LocalStack.up(tmp_path / "stack", 1, guarded=True)
-    yield {
-        "PODWORK_CONFIG": status.config,
-        "PODWORK_APP_TARGET": "shop:app",
-        "PODWORK_WORKER_LEASE_SECONDS": "2",
-    }
-    LocalStack.down(tmp_path / "stack", purge=True)
+    with taken_down(tmp_path / "stack", processes) as folder:
+        yield {
+            "PODWORK_CONFIG": LocalStack.up(folder, 1, guarded=True).config,
+            "PODWORK_APP_TARGET": "shop:app",
+            "PODWORK_WORKER_LEASE_SECONDS": "2",
+        }
 
 
 def start(processes: Processes, environment: dict[str, str]) -> tuple[ManagedProcess, Scraper]:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from podwork_ops.local.ports import free_port
 from podwork_ops.local.stack import LocalStack
+from tests.support.fleets import taken_down
 from tests.support.processes import ManagedProcess, Processes
 from tests.support.wait import until
 
@@ -64,15 +65,16 @@ class Scraper:
 def worker(tmp_path: Path, processes: Processes) -> Iterator[tuple[ManagedProcess, Scraper]]:
     """A worker of one pod whose Redis and shard are its own, with one `first` job in its queue."""
     (tmp_path / "shop.py").write_text(APP)
-    status = LocalStack.up(tmp_path / "stack", 1, guarded=True)
-    environment = {"PODWORK_CONFIG": status.config, "PODWORK_APP_TARGET": "shop:app"}
-    for command in (f"shops assign {SHOP} --pod 1", f"jobs enqueue shop.first --shop {SHOP}"):
-        done = processes.run_podctl(*command.split(), environment=environment)
-        assert done.code == 0, done
-    port = free_port()
-    started = processes.podctl("workers", "--pod", "1", "--metrics-port", str(port), environment=environment)
-    yield started, Scraper(port)
-    LocalStack.down(tmp_path / "stack", purge=True)
+    with taken_down(tmp_path / "stack", processes) as folder:
+        environment = {
+            "PODWORK_CONFIG": LocalStack.up(folder, 1, guarded=True).config,
+            "PODWORK_APP_TARGET": "shop:app",
+        }
+        for command in (f"shops assign {SHOP} --pod 1", f"jobs enqueue shop.first --shop {SHOP}"):
+            done = processes.run_podctl(*command.split(), environment=environment)
+            assert done.code == 0, done
+        arguments = ("workers", "--pod", "1", "--metrics-port", str(port := free_port()))
+        yield processes.podctl(*arguments, environment=environment), Scraper(port)
 
 
 def test_a_worker_tells_what_its_children_do(worker: tuple[ManagedProcess, Scraper]) -> None:

@@ -172,6 +172,7 @@ class History:
         """Let everything come to its end, and look at what is left."""
         self.stand.rebuild().run()
         last = self.stand.relay("last")
+        self.claim()  # what only the rebuild has brought may be all there is
         while last.turn() or self.held or self.stand.arrivals.ended(1):
             self.claim()
             self.finish()

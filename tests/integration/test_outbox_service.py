@@ -79,7 +79,7 @@ def commands(stand: OutboxStand) -> int:
         for line in stats.splitlines()
         if line.startswith("cmdstat_")
     }
-    return sum(calls.get(name, 0) for name in ("evalsha", "eval", "srandmember", "blpop", "hmget|get"))
+    return sum(calls.get(name, 0) for name in ("fcall", "srandmember", "blpop", "hmget|get"))
 
 
 # Promptness
@@ -95,7 +95,7 @@ def test_a_commit_is_relayed_at_once(stand: OutboxStand, child: Child) -> None:
         began = time.perf_counter()
         enqueue()
         while not stand.claim():
-            assert stand.queues.wait(["default"], 2.0), "no push within two seconds"
+            assert time.perf_counter() - began < 2.0, "no push within two seconds"
         took_ms.append((time.perf_counter() - began) * 1000)
     took_ms.sort()
     print(f"\ncommit to claim, {len(took_ms)} times: p50 {took_ms[99]:.1f} ms, p99 {took_ms[197]:.1f} ms")  # noqa: T201 - a measurement

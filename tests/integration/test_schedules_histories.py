@@ -84,6 +84,14 @@ class History(RuleBasedStateMachine):
         self.clock.pass_(minutes)
         self.look(which)
 
+    @rule(which=LEADERS, minutes=MINUTES, share=st.floats(0.1, 1.0))
+    def leap_and_return(self, which: int, minutes: float, share: float) -> None:
+        """What is given up ahead of the clock comes again in its time; left to chance, this is rare."""
+        self.pass_and_look(which, minutes)
+        self.the_clock_is_set_back(minutes)
+        self.look(which)
+        self.pass_and_look(which, minutes * share)
+
     @rule(which=LEADERS, minutes=st.one_of(st.just(0.0), MINUTES))
     def look_and_be_overtaken(self, which: int, minutes: float) -> None:
         def overtake() -> None:

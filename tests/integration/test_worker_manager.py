@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -21,7 +23,7 @@ from podwork.worker.outage import Outage
 from podwork.worker.prefetch import MOST_HELD, Prefetch
 from podwork.worker.queue_order import QueueOrder
 
-ME = "host:1:aaaa"
+ME, OTHER = "host:1:aaaa", "host:2:bbbb"
 QUEUE = "default"
 
 
@@ -39,9 +41,9 @@ class LossyQueues(Queues):
         return answer
 
     def turn(
-        self, incarnation: str, ends: Sequence[End], queues: Sequence[str], limit: int
+        self, incarnation: str, ends: Sequence[End], queues: Sequence[str], limit: int, *, channel: str = ""
     ) -> tuple[list[str], list[Lease]]:
-        answer = super().turn(incarnation, ends, queues, limit)
+        answer = super().turn(incarnation, ends, queues, limit, channel=channel)
         if self.lose:
             self.lose -= 1
             raise StoreUnavailable("here", "the answer got lost")
@@ -69,6 +71,12 @@ def push(queues: Queues, count: int) -> list[str]:
 
 def end(manager: Manager, lease: Lease, seconds: float = 0.0001) -> None:
     manager.ended(Ended(lease, "succeeded", seconds, 0.0))
+
+
+def hear(manager: Manager, seconds: float = 5.0) -> None:
+    """Wait until something can be heard."""
+    manager._ear.wait(0)  # a ring, if any, is answered by that
+    manager._ear.wait(seconds)
 
 
 def ready(manager: Manager) -> int:
@@ -177,7 +185,7 @@ def test_jobs_behind_others_that_do_not_end_are_given_back(queues: Queues) -> No
     counts = Inspection(queues.store).counts()
     assert (counts.ready, counts.held) == (46, 2)
     end(manager, running[0], seconds=1.0)
-    manager._heard(True)  # the release woke whoever listens
+    manager._dry = False
     manager.step()
     assert ready(manager) == 1, "only what an idle thread can start at once"
 
@@ -206,13 +214,89 @@ def test_quiet_gives_back_and_claims_nothing(queues: Queues) -> None:
 
 def test_a_hint_that_cannot_be_used_is_handed_on(queues: Queues) -> None:
     manager = manager_of(queues)
-    manager.quiet()
+    other = queues.store.listen("podwork:ear:other")
+    queues.register(OTHER, {"pid": 2})
     push(queues, 1)
-    assert queues.wait([QUEUE], 0.1), "the token was there"
-    assert not queues.wait([QUEUE], 0.1), "and there is only one"
-    manager._heard(True)
+    leases = queues.claim(OTHER, [QUEUE], 1)
     manager.step()
-    assert queues.wait([QUEUE], 0.1), "another child is woken"
+    queues.claim(OTHER, [QUEUE], 1, channel="podwork:ear:other")
+    queues.release(OTHER, leases)  # the manager waits longer: it is told
+    hear(manager)
+    manager.quiet()
+    manager.step()
+    assert select.select([other], [], [], 5)[0], "another child is woken"
+    assert other.hear() == [b""]
+    assert Inspection(queues.store).counts().ready == 1
+    push(queues, 1)
+    assert not manager._held, "who is quiet is not idle: nothing is handed to it"
+
+
+def test_a_job_that_was_handed_over_is_run_without_a_claim(queues: Queues) -> None:
+    manager = manager_of(queues)
+    manager.step()
+    pushed = push(queues, 1) + push(queues, 1)
+    hear(manager)
+    manager.step()
+    assert [manager.take().id, manager.take().id] == pushed
+    assert Inspection(queues.store).totals()["claimed:default"] == 2
+
+
+def test_when_its_room_is_used_up_it_looks_for_more(queues: Queues) -> None:
+    manager = manager_of(queues, threads=2)
+    manager.step()
+    [*_, last] = push(queues, 3)
+    hear(manager)
+    manager.step()
+    end(manager, manager.take(), seconds=1.0)
+    manager.step()
+    assert {manager.take().id, manager.take().id} >= {last}
+
+
+def test_what_was_handed_over_is_adopted_when_the_line_ended(queues: Queues) -> None:
+    manager = manager_of(queues)
+    manager.step()
+    [job_id] = push(queues, 1)
+    queues.store.command("CLIENT", "KILL", "TYPE", "pubsub")
+    hear(manager)
+    # The word came before the end of the line, or was lost with it; the job is here either way, once.
+    manager.step()
+    with suppress(StoreUnavailable):
+        manager._ear.wait(0)
+        manager.step()
+    manager.step()
+    assert [lease.id for lease in manager._ready._jobs] == [job_id]
+    [later] = push(queues, 1)
+    hear(manager)
+    manager.step()
+    assert [lease.id for lease in manager._ready._jobs] == [job_id, later], "and it listens again"
+
+
+def test_what_was_adopted_before_it_was_heard_is_not_run_twice(queues: Queues) -> None:
+    manager = manager_of(queues)
+    manager.step()
+    [job_id] = push(queues, 1)
+    manager._adopt_at = time.monotonic()
+    manager.step()
+    lease = manager.take()
+    assert lease.id == job_id
+    end(manager, lease, seconds=1.0)
+    manager.step()
+    hear(manager, 0.05)
+    manager.step()
+    assert ready(manager) == 0
+    assert manager.holds_nothing
+
+
+def test_an_idle_child_looks_for_itself_when_it_is_told_nothing(queues: Queues) -> None:
+    manager = manager_of(queues)
+    manager.step()
+    queues.store.command("DEL", keys.IDLE, keys.idle(QUEUE))  # as if somebody had been told, and died of it
+    push(queues, 1)
+    manager.step()
+    assert ready(manager) == 0
+    manager._look_at = time.monotonic()
+    manager.step()
+    assert ready(manager) == 1
 
 
 def test_a_lost_lease_is_not_worked_around(queues: Queues) -> None:

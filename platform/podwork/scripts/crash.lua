@@ -4,7 +4,7 @@
 -- Answers: false when the process does not hold the job (any more), then nothing was changed; otherwise its fate:
 --          'queued', 'buried' or 'cancelled'.
 -- Uses: ending, judging.
--- Keys: jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, sizes, totals, wake:{queue}.
+-- Keys: idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, processes, ring:{queue}, sizes, totals.
 -- Guards J5, J1 (it is queued again or stands in the dead set) and J2 (what may start only once does not start again).
 
 local incarnation, shop, id = ARGV[1], ARGV[2], ARGV[3]

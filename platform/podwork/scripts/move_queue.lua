@@ -2,7 +2,7 @@
 -- ARGV: the other queue, then ids
 -- Answers: for each id 'moved', 'missing', or 'held' (it runs, and was left alone).
 -- Uses: slots, places.
--- Keys: jobs:{shop}, lane:{queue}:{shop}, outside:{queue}, ring:{queue}, sizes, wake:{queue}.
+-- Keys: idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, outside:{queue}, processes, ring:{queue}, sizes.
 -- Guards that an id stands in one lane only: a claim that met it in its old one would run it out of turn. Finding it
 -- there costs what the shop's own lane costs.
 

@@ -1,9 +1,10 @@
--- Put in front of every script: the names of keys.py and the moves that nearly all scripts share. What fewer
--- share lies in parts/; a script names the parts that it uses, and they stand between this and the script.
+-- Stands in front of all scripts in their library (library.py): the names of keys.py and the moves that nearly all
+-- share. What fewer share lies in parts/; a script names the parts that it uses. Built once, when the library is loaded.
 -- Redis runs a script as one step, so what is inside one script cannot be seen half done.
 
 local JOBS, LANE, RING = 'podwork:jobs:', 'podwork:lane:', 'podwork:ring:'
-local OUTSIDE, WAKE, SIZES = 'podwork:outside:', 'podwork:wake:', 'podwork:sizes'
+local OUTSIDE, SIZES, BELL = 'podwork:outside:', 'podwork:sizes', 'podwork:bell'
+local IDLE, IDLE_IN = 'podwork:idle', 'podwork:idle:'
 local SCHEDULE, DEAD, GATE, TOTALS = 'podwork:schedule', 'podwork:dead', 'podwork:gate', 'podwork:totals'
 local PROCESSES, PROCESS, HELD = 'podwork:processes', 'podwork:process:', 'podwork:held:'
 local ORDERS, LEADER = 'podwork:orders:', 'podwork:leader'
@@ -43,10 +44,41 @@ local function queue_of(record)
   return string.match(record, '^%S+ (%S+) ') or 'default'
 end
 
--- Tell one idle worker that the queue may have work. One token is enough: whoever takes it and leaves
--- work behind puts it back (claim.lua).
+-- A process that has room and found nothing is listed as idle under each of its queues, by the claim that found
+-- nothing (claim.lua): whatever comes in after that finds it there. Its note says on which channel it listens, for how
+-- many jobs it has room, and its queues.
+local function list_idle(incarnation, channel, room, queues)
+  redis.call('HSET', IDLE, incarnation, channel .. ' ' .. room .. ' ' .. queues)
+  for queue in string.gmatch(queues, '%S+') do redis.call('RPUSH', IDLE_IN .. queue, incarnation) end
+end
+
+-- Take a process off the lists. Answers its note, nil: it is on none.
+local function unlist(incarnation)
+  local note = redis.call('HGET', IDLE, incarnation)
+  if not note then return nil end
+  redis.call('HDEL', IDLE, incarnation)
+  local channel, room, queues = string.match(note, '^(%S+) (%d+) (.+)$')
+  for queue in string.gmatch(queues, '%S+') do redis.call('LREM', IDLE_IN .. queue, 0, incarnation) end
+  return channel, tonumber(room), queues
+end
+
+-- Take the process that has waited longest for work of the queue off the lists, passing over those that do not hear
+-- (their connection ended) or have no lease any more. Nil: nobody waits.
+local function next_idle(queue)
+  while true do
+    local incarnation = redis.call('LPOP', IDLE_IN .. queue)
+    if not incarnation then return nil end
+    local channel, room, queues = unlist(incarnation)
+    if channel and redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 and has_lease(incarnation) then
+      return incarnation, channel, room, queues
+    end
+  end
+end
+
+-- Tell one idle process that the queue may have work. Who is told and leaves work behind tells the next (claim.lua).
 local function wake(queue)
-  if redis.call('LLEN', WAKE .. queue) == 0 then redis.call('RPUSH', WAKE .. queue, '1') end
+  local incarnation, channel = next_idle(queue)
+  if incarnation then redis.call('PUBLISH', channel, '') end
 end
 
 -- Put ids into the shop's lane, at its end or (`front`) at its head in the given order. A lane that had

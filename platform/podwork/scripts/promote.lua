@@ -1,7 +1,7 @@
 -- promote: move what is due from the schedule into the lanes.
 -- ARGV: limit
 -- Answers: how many left the schedule.
--- Keys: jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, schedule, sizes, wake:{queue}.
+-- Keys: idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, processes, ring:{queue}, schedule, sizes.
 
 local due = redis.call('ZRANGEBYSCORE', SCHEDULE, '-inf', now_ms(), 'LIMIT', 0, tonumber(ARGV[1]))
 for _, id in ipairs(due) do

@@ -2,8 +2,8 @@
 -- ARGV: for each group: queue, shop, epoch, due (ms, 0: now), fresh (1: ids never used before), count, then
 --       id, record ...
 -- Answers: {accepted, refusal ...}; a refusal is {group from 1, 'HOLD'} or {group, 'MOVED', pod, epoch}.
--- Uses: gates.
--- Keys: gate, jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, schedule, sizes, totals, wake:{queue}.
+-- Uses: gates, handing.
+-- Keys: gate, jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, schedule, sizes, totals.
 -- Guards J3: a push under an epoch that is not the gate's is answered, never stored.
 
 local answer, accepted, group, at, lined_up = { 0 }, 0, 0, 1, {}
@@ -38,7 +38,10 @@ while at <= #ARGV do
   end
   at = last + 1
 end
-for queue, number in pairs(lined_up) do count_in(queue, number) end
+for queue, number in pairs(lined_up) do
+  redis.call('HINCRBY', SIZES, queue, number)
+  hand_over(queue)
+end
 answer[1] = accepted
 if accepted > 0 then redis.call('HINCRBY', TOTALS, 'accepted', accepted) end
 return answer

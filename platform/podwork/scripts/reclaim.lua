@@ -2,8 +2,8 @@
 -- ARGV: poison (reclaims that bury a job), window (ms in which they count), most, age (ms) of the dead set
 -- Answers: {} when no lease has expired; otherwise {incarnation, id, 'queued'|'buried'|'cancelled', ...}.
 -- Uses: ending, judging.
--- Keys: held:{incarnation}, jobs:{shop}, lane:{queue}:{shop}, leader, orders:{incarnation},
---       process:{incarnation}, processes, ring:{queue}, sizes, totals, wake:{queue}.
+-- Keys: held:{incarnation}, idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, leader, orders:{incarnation},
+--       process:{incarnation}, processes, ring:{queue}, sizes, totals.
 -- Guards J1 (nothing held by the dead is lost), J2 (what may start only once and has started does not start again)
 -- and J5: from here on every script refuses the incarnation, because it is no longer in `processes` and holds nothing.
 
@@ -11,6 +11,7 @@ local poison, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local incarnation = redis.call('ZRANGEBYSCORE', PROCESSES, '-inf', now_ms(), 'LIMIT', 0, 1)[1]
 if not incarnation then return {} end
 
+unlist(incarnation)
 local held, answer = redis.call('HKEYS', HELD .. incarnation), { incarnation }
 table.sort(held)
 for k = #held, 1, -1 do -- backwards: each goes in front of the one that follows it

@@ -2,7 +2,7 @@
 -- ARGV: incarnation, then queue, shop, id, record for each job; an empty record keeps the stored one.
 -- Answers: how many were given back; those that the process does not hold (any more) are left alone.
 -- Uses: ending.
--- Keys: jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, sizes, totals, wake:{queue}.
+-- Keys: idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, processes, ring:{queue}, sizes, totals.
 -- Guards J5 and J6.
 
 local incarnation, released = ARGV[1], 0

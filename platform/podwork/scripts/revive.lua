@@ -2,8 +2,8 @@
 -- ARGV: state they must be in ('dead', 'scheduled', or '' for either), then ids
 -- Answers: for each id 'queued', 'missing', or the state in which it is instead.
 -- Uses: ending, places.
--- Keys: dead, jobs:{shop}, lane:{queue}:{shop}, locks:{shop}, ring:{queue}, schedule, sizes, totals,
---       wake:{queue}.
+-- Keys: dead, idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, locks:{shop}, processes, ring:{queue},
+--       schedule, sizes, totals.
 -- A dead job lost its lock; it takes it again if it is free, and runs without it otherwise.
 
 local function lock_again(shop, id, extras)

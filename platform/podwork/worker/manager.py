@@ -8,12 +8,13 @@ round trip, `Queues.turn`, as many jobs at a time as there are. Promises:
 - an end that Redis did not take is said again until it is taken or refused; the job is not run again;
 - after a claim whose answer was lost, what Redis says is held here is adopted (J1), and once a minute, too:
   the network may deliver such a claim when all was adopted;
+- what a push handed to this process while it was idle is started at once, without a claim (`Ear`);
 - jobs that wait behind threads that do not end are given back, so that another worker can start them;
 - what has been given back, or may have been, is never started.
 
-Processors hand over with deques and `SimpleQueue`s only, whose operations are atomic: no lock a job. A
-token in `_wake` makes one idle processor look into `_ready`; a token in `_bell` makes the dispatcher look
-at everything. Leaves to others: running (`Processor`), sizes (`Prefetch`), pushes (`Listener`).
+`_dry` says that the last claim got less than it wanted: since then Redis lists this process as idle. Leaves
+to others: running (`Processor`), sizes (`Prefetch`), waiting and hearing (`Ear`), waking processors
+(`ReadyJobs`).
 """
 
 from __future__ import annotations
@@ -21,18 +22,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from podwork.errors import LeaseLost
 from podwork.observation import Attempt, Tally
 from podwork.points import reach
+from podwork.worker.ear import Ear
 from podwork.worker.ended import Ended
 from podwork.worker.life import Life, LifeThread
-from podwork.worker.listener import Listener
 from podwork.worker.outage import TROUBLE, Outage, pause_seconds
 from podwork.worker.prefetch import MOST_HELD, Prefetch
+from podwork.worker.ready import ReadyJobs
 
 if TYPE_CHECKING:
     from podwork.lease import Lease
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Manager"]
 
 IDLE_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 10.0
+"""After so long without a word an idle child looks for itself: who was told of work may have died of it."""
 STALL_SECONDS: Final = 0.2
 GATHER_SECONDS: Final = 0.002
 REFILL_PART: Final = 4
@@ -67,9 +69,9 @@ class Manager(LifeThread):
         self._threads = prefetch.threads
         self._tally = tally
         self._outage = outage
-        self._listener = Listener(queues, order.names, life, outage, self._heard)
+        self._ear = Ear(queues.store, life.incarnation)
         self._held: dict[str, Lease] = {}
-        self._ready: deque[Lease] = deque()
+        self._ready = ReadyJobs(prefetch.threads)
         self._ended: deque[Ended] = deque()
         self._outgoing: list[Lease] = []
         self._unsaid: list[Ended] = []
@@ -78,10 +80,9 @@ class Manager(LifeThread):
         self._lost_answer = False
         self._adopt_at = time.monotonic() + ADOPT_SECONDS
         self._failures = 0
-        self._wake: SimpleQueue[None] = SimpleQueue()
-        self._bell: SimpleQueue[None] = SimpleQueue()
         self._claiming = True
         self._dry = False
+        self._look_at = 0.0
         self._hint = False
         self._moved_at = time.monotonic()
 
@@ -89,37 +90,36 @@ class Manager(LifeThread):
 
     def take(self) -> Lease:
         """Return the next job to run; block until there is one."""
-        ready, wake = self._ready, self._wake
-        while True:
-            try:
-                return ready.popleft()
-            except IndexError:
-                self._ring()
-                wake.get()
+        while (lease := self._ready.first()) is None:
+            if not self._dry:
+                self._ear.ring()
+            self._ready.wait()
+        return lease
 
     def ended(self, ended: Ended) -> None:
         """Take the end of a job, to be acknowledged."""
         self._ended.append(ended)
-        if self._bell.empty():
-            self._bell.put(None)
+        self._ear.ring()
 
     def settled(self, lease: Lease) -> None:
         """Let go of a job that a processor has retried, buried, parked, forwarded or released itself."""
         self._held.pop(lease.id, None)
         self._moved_at = time.monotonic()
-        self._ring()
+        self._ear.ring()
 
     # Called by the child's main thread
 
     def quiet(self) -> None:
         """Claim nothing more, and give back what is not started; what runs goes on."""
         self._claiming = False
-        self._ring()
+        self._hint = True  # what it may have been told of is for others now, and it is idle no more
+        self._ear.ring()
 
     def resume(self) -> None:
         """Claim again."""
         self._claiming = True
-        self._ring()
+        self._dry = False
+        self._ear.ring()
 
     @property
     def is_quiet(self) -> bool:
@@ -147,11 +147,6 @@ class Manager(LifeThread):
 
     # The thread
 
-    def start(self) -> None:
-        """Start to claim."""
-        self._listener.start()
-        super().start()
-
     def work(self) -> None:
         """Go on for ever: the process ends without asking its threads."""
         while True:
@@ -171,6 +166,7 @@ class Manager(LifeThread):
         settled = self._again and self._again.isdisjoint(self._held)
         if self._lost_answer or settled or time.monotonic() >= self._adopt_at:
             self._adopt()
+        self._listen()
         self._take_back()
         self._hand_on_hint()
         ended, want = self._collect_ended(), self._want()
@@ -180,26 +176,25 @@ class Manager(LifeThread):
 
     def _await_reason(self) -> None:
         """Return when there is something to do; soon at the latest while jobs wait here unstarted."""
-        if self._unsaid or self._outgoing or self._lost_answer:
-            return
         if self._ended and not self._want():
             # The processors have enough to do: let ends gather for a part of that time, they go together.
             time.sleep(min(GATHER_SECONDS, self._prefetch.work_ahead_seconds(len(self._ready)) / 4))
-        if self._ended or self._want():
-            return
-        if self._dry and self._room() > 0:
-            self._listener.listen()
-        with suppress(Empty):
-            self._bell.get(timeout=STALL_SECONDS / 2 if self._ready else IDLE_SECONDS)
+        if self._ended or self._unsaid or self._outgoing or self._lost_answer or self._want():
+            self._ear.glance(often=self._dry)
+        else:
+            self._ear.wait(STALL_SECONDS / 2 if self._ready else IDLE_SECONDS)
 
     def _turn(self, ended: list[Ended], want: int) -> None:
         if ended:
             reach("worker.before-acknowledge")
-        self._lost_answer = want > 0
+        if want:
+            self._ear.open()
+            self._lost_answer = True
         try:
             refused, leases = self._queues.turn(
-                self.life.incarnation, [end.end for end in ended], self._names(), want
-            )
+                self.life.incarnation, [end.end for end in ended], self._names(), want,
+                channel=self._ear.channel,
+            )  # fmt: skip
         except TROUBLE:
             self._in_doubt.update(end.lease.id for end in ended)
             raise
@@ -211,9 +206,29 @@ class Manager(LifeThread):
             self._account(ended, refused)
         if want:
             self._dry = len(leases) < want
-            # What a processor is still giving up: if it has to say so again, it gives up this claim as well.
-            self._again.update(lease.id for lease in leases if lease.id in self._held)
-            self._hand_out([lease for lease in leases if lease.id not in self._again])
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._receive(leases)
+
+    def _listen(self) -> None:
+        """Take in what was handed to this child, and what it was told."""
+        if self._dry and time.monotonic() >= self._look_at:
+            self._dry = False
+        try:
+            told = self._ear.hear()
+        except TROUBLE:
+            self._lost_answer = True
+            raise
+        for one in told:
+            reach("worker.told")
+            if one.more:
+                self._hint, self._dry = True, False
+            self._receive(one.leases)
+
+    def _receive(self, leases: Sequence[Lease]) -> None:
+        """Take in what this child holds from now on."""
+        # What a processor is still giving up: if it has to say so again, it gives up this claim as well.
+        self._again.update(lease.id for lease in leases if lease.id in self._held)
+        self._hand_out([lease for lease in leases if lease.id not in self._again])
 
     def _account(self, ended: list[Ended], refused: Sequence[str]) -> None:
         """Count ends. A refusal after an exchange that failed only says that the first one was heard."""
@@ -238,14 +253,8 @@ class Manager(LifeThread):
             return
         reach("worker.claimed")
         self._held.update([(lease.id, lease) for lease in leases])
-        self._ready.extend(leases)
         self._moved_at = time.monotonic()
-        self._rouse()
-
-    def _rouse(self) -> None:
-        """See to it that as many processors will look into `_ready` as can find something there."""
-        for _ in range(min(len(self._ready), self._threads) - self._wake.qsize()):
-            self._wake.put(None)
+        self._ready.put(leases)
 
     def _collect_ended(self) -> list[Ended]:
         fresh: list[Ended] = []
@@ -286,11 +295,7 @@ class Manager(LifeThread):
     def _take_back(self) -> None:
         """Take away from the processors what is to be given back: from here on nobody starts it."""
         if not self._claiming or self._is_stalled():
-            while self._ready:
-                try:
-                    self._outgoing.append(self._ready.popleft())
-                except IndexError:  # a processor was faster
-                    break
+            self._outgoing += self._ready.take_back()
 
     def _give_back(self) -> None:
         if not self._outgoing:
@@ -310,39 +315,34 @@ class Manager(LifeThread):
         if still_seconds < max(STALL_SECONDS, 4 * self._prefetch.prefetch_seconds):
             return False
         if self._running() < self._threads:
-            self._rouse()
+            self._ready.rouse()
             return False
         self._prefetch.stalled(still_seconds)
         return True
 
     def _adopt(self) -> None:
+        self._ear.close()  # what is on its way there is among what is adopted, and must not come twice
         known = set(self._held)
         adopted = self._queues.adopt(self.life.incarnation)
-        self._lost_answer = False
+        self._lost_answer = self._dry = False  # who adopts is listed as idle no more
         self._adopt_at = time.monotonic() + ADOPT_SECONDS
         self._again &= self._held.keys()
         self._hand_out([lease for lease in adopted if lease.id not in known])
 
     # Hints
 
-    def _heard(self, pushed: bool) -> None:
-        self._hint = self._hint or pushed
-        self._dry = False
-        self._ring()
-
     def _hand_on_hint(self) -> None:
-        """Give a hint that this child cannot use to one that can: a claim of nothing puts the token back."""
-        if not self._hint:
+        """Give a hint that this child cannot use to one that can; afterwards it is listed as idle no more."""
+        hint, self._hint = self._hint, False  # before looking: another thread may set it at any time
+        if not hint or self._room() > 0:
             return
-        if self._room() <= 0:
+        try:
             for name in self._names.names:
                 self._queues.claim(self.life.incarnation, [name], 0)
-        self._hint = False
+        except TROUBLE:
+            self._hint = True
+            raise
 
     def _answered(self) -> None:
         self._failures = 0
         self._outage.over()
-
-    def _ring(self) -> None:
-        if self._bell.empty():
-            self._bell.put(None)

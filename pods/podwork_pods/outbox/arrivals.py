@@ -16,9 +16,6 @@ from podwork.unique import Lock
 from podwork_pods.errors import RelaySuperseded
 from podwork_pods.outbox.rows import OutboxRow
 
-HINT = "!outbox"
-"""What the relay waits on as a worker waits on a queue; no queue can be called so."""
-
 
 class Job(NamedTuple):
     """A row with its locks read."""
@@ -89,8 +86,9 @@ class Arrivals:
         return Found((generation or b"").decode(), int(batch or 0), (since or b"").decode(), bool(lost))
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a hint; False: none came in time."""
-        return self.queues.wait((HINT,), seconds)
+        """Wait for a hint; False: none came in time. Raises StoreUnavailable."""
+        patience = seconds + self.store.timeout_seconds
+        return self.store.command("BLPOP", keys.BELL, f"{seconds:.3f}", timeout_seconds=patience) is not None
 
 
 def _flat(jobs: Sequence[Job]) -> list[store.Argument]:

@@ -1,20 +1,26 @@
 """podwork: does a claim, a pause or a hand-over cost more where more is queued?
 
 Redis's own time, small pod against large (`pods`), in turns; medians over many turns. A claim is of 50 jobs.
-Pausing is placing and lifting a hold on one shop with 10 jobs; handing over is closing and opening its gate,
-and reading the ids of its jobs. Between the two a whole turn of the ring passes, so that the claims have met
-what was paused.
+It is measured twice: with the processor's caches emptied before each claim, alike for both pods, so that only
+what a claim does is compared; and warm, where the small pod's keys lie in the caches and the large one's
+cannot. What that is worth by itself is measured beside it, with the one command that every claim needs for a
+job, whatever the layout of the queue: a look at a shop's lane. Pausing is placing and lifting a hold on one
+shop with 10 jobs; handing over is closing and opening its gate, and reading the ids of its jobs. Between the
+two a whole turn of the ring passes, so that the claims have met what was paused.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from podwork import keys
 from podwork.holds import Holds
 from podwork.inspection import Inspection
-from tests.benchmarks.alone.pods import CLAIM, LARGE, SMALL, THIN, QueuedPod
+from podwork.store import Store
+from tests.benchmarks.alone.pods import CLAIM, LARGE, QUEUE, SMALL, QueuedPod
 from tests.benchmarks.harness.measured import Figures
 from tests.benchmarks.servers import RedisUnderTest
 
@@ -24,6 +30,10 @@ PAUSED, JOBS_EACH = 50, 10
 FIRST_OWN_SHOP = 500_000
 EPOCH = 1
 
+SIZES = ("small", "large")
+SWEEP_BYTES = 128 << 20
+LOOK = "for _, lane in ipairs(ARGV) do redis.call('LINDEX', lane, 0) end"
+
 Pods: TypeAlias = tuple[QueuedPod, QueuedPod]
 """The small and the large one."""
 
@@ -31,16 +41,46 @@ Pods: TypeAlias = tuple[QueuedPod, QueuedPod]
 def measure(redis: RedisUnderTest, scale: float) -> list[Figures]:
     """Measure claims first, then pauses and hand-overs; each turn and each shop is a round of its own."""
     redis.clear()
-    small, thin = QueuedPod(redis, 0, *SMALL), QueuedPod(redis, 1, *THIN)
-    large = QueuedPod(redis, 2, LARGE[0], max(10, int(LARGE[1] * scale)))
-    pods = {"small": small, "thin": thin, "large": large}
-    turns: list[Figures] = []
-    for number in range(max(20, int(TURNS * scale))):
-        order = list(pods) if number % 2 else list(pods)[::-1]
-        turns.append({f"claim_{name}_us": pods[name].turn() / CLAIM for name in order})
-    rounds = turns + _pauses((small, large)) + _hand_overs((small, large))
+    pods = (QueuedPod(redis, 0, *SMALL), QueuedPod(redis, 2, LARGE[0], max(10, int(LARGE[1] * scale))))
+    turns = max(20, int(TURNS * scale))
+    rounds = _looks(pods, turns) + _claims(pods, turns, "warm_claim", lambda: None)
+    rounds += _claims(pods, turns, "claim", _sweep(pods[0].store))
+    rounds += _pauses(pods) + _hand_overs(pods)
     redis.clear()
     return rounds
+
+
+def _claims(pods: Pods, turns: int, name: str, prepare: Callable[[], object]) -> list[Figures]:
+    """Claim in turns, after `prepare` each time."""
+    rounds: list[Figures] = []
+    for number in range(turns):
+        figures: Figures = {}
+        for which in (0, 1) if number % 2 else (1, 0):
+            prepare()
+            figures[f"{name}_{SIZES[which]}_us"] = pods[which].turn() / CLAIM
+        rounds.append(figures)
+    return rounds
+
+
+def _looks(pods: Pods, turns: int) -> list[Figures]:
+    """Look at the lanes of shops of either pod, at random, with one command each."""
+    rounds: list[Figures] = []
+    chance = random.Random(1)
+    for _ in range(turns):
+        figures: Figures = {}
+        for which, pod in enumerate(pods):
+            shops = chance.sample(range(1, pod.shops + 1), CLAIM)
+            lanes = [keys.lane(QUEUE, str(shop)) for shop in shops]
+            look = partial(pod.store.command, "EVAL", LOOK, "0", *lanes)
+            figures[f"look_{SIZES[which]}_us"] = pod.metered(look)[1] / CLAIM
+        rounds.append(figures)
+    return rounds
+
+
+def _sweep(store: Store) -> Callable[[], object]:
+    """Return what empties the processor's caches: a walk over more memory than they hold."""
+    store.command("SETBIT", "sweep", SWEEP_BYTES * 8 - 1, 1)
+    return lambda: store.command("BITCOUNT", "sweep")
 
 
 def _pauses(pods: Pods) -> list[Figures]:

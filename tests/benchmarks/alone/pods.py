@@ -1,9 +1,8 @@
 """Pods with few and with many jobs in one Redis, for what must not cost more where more is queued.
 
-Small: 100 shops with 10 jobs each. Thin: 1,000 shops with one job each. Large: 10,000 shops with 100 jobs
-each. All have more shops in the ring than a claim takes jobs, so that a claim does the same work everywhere:
-50 shops, one job each (in the thin pod it also empties their lanes). What is left to differ is the
-processor's caches: the small pod's keys stay in them.
+Small: 500 shops with 2 jobs each. Large: 10,000 shops with 100 jobs each. Both have more shops in the ring
+than a claim takes jobs, so that a claim does the same work in both: 50 shops, one job each. What is left to
+differ is the processor's caches: the small pod's keys stay in them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from podwork.store import Store
 from tests.benchmarks.peers.podwork import app, noop
 from tests.benchmarks.servers import RedisUnderTest
 
-SMALL, THIN, LARGE = (100, 10), (1_000, 1), (10_000, 100)
+SMALL, LARGE = (500, 2), (10_000, 100)
 """(shops, jobs of each)."""
 QUEUE = "default"
 CLAIM = 50

@@ -1,7 +1,7 @@
 -- ending: what happens when a process lets go of a job, and when a job is no more.
 -- Uses: rooms, slots, outbox.
--- Keys: dead, held:{incarnation}, jobs:{shop}, lane:{queue}:{shop}, locks:{shop}, ring:{queue}, sizes,
---       successes, totals, wake:{queue}.
+-- Keys: dead, held:{incarnation}, idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, locks:{shop},
+--       processes, ring:{queue}, sizes, successes, totals.
 
 local function extras_of(record)
   local extras = {}

@@ -1,5 +1,6 @@
 -- lifting: what a hold stopped goes on.
--- Keys: alarms, holds, lane:{queue}:{shop}, outside:{queue}, ring:{queue}, sizes, wake:{queue}.
+-- Keys: alarms, holds, idle, idle:{queue}, lane:{queue}:{shop}, outside:{queue}, processes, ring:{queue},
+--       sizes.
 
 -- Let the shop's lanes of these queues stand in the ring again; the next claim asks whether they may.
 local function bring_in(shop, queue)

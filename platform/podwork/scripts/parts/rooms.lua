@@ -1,5 +1,5 @@
 -- rooms: where a job waits for something else than its turn; a queue that nobody serves.
--- Keys: jobs:{shop}, lane:{queue}:{shop}, parked, ring:{queue}, rooms, sizes, wake:{queue}.
+-- Keys: idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, parked, processes, ring:{queue}, rooms, sizes.
 -- An id may stay behind in a room's lane when its job was cancelled or fetched: `parked` has the truth.
 
 local function park(room, shop, id)

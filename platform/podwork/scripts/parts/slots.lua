@@ -4,8 +4,8 @@
 -- go by the same order, no two wait for each other; and what it keeps is missed only by those who wait behind it
 -- anyway. `granted` names what a job has that is not claimed yet; a rate's token is a slot until then.
 -- Uses: rooms.
--- Keys: alarms, bucket:{limit}, granted, lane:{queue}:{shop}, limits, outside:{queue}, passes:{limit},
---       ring:{queue}, rooms, sizes, wake:{queue}.
+-- Keys: alarms, bucket:{limit}, granted, idle, idle:{queue}, lane:{queue}:{shop}, limits, outside:{queue},
+--       passes:{limit}, processes, ring:{queue}, rooms, sizes.
 
 local MOST_ADMITTED = 200
 

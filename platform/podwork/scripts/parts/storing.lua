@@ -1,7 +1,7 @@
 -- storing: how a new job comes to stand somewhere, and what locks have to say about it.
 -- Uses: rooms, places, outbox.
--- Keys: alarms, jobs:{shop}, lane:{queue}:{shop}, locks:{shop}, parked, ring:{queue}, schedule, sizes, totals,
---       wake:{queue}.
+-- Keys: alarms, idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, locks:{shop}, parked, processes,
+--       ring:{queue}, schedule, sizes, totals.
 
 local function store(queue, shop, due, id, record)
   redis.call('HSET', JOBS .. shop, id, record)
