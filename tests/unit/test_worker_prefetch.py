@@ -11,9 +11,9 @@ from podwork.worker.prefetch import MOST_HELD, Prefetch, allowance
     ("mean_seconds", "threads", "allowed"),
     [
         (None, 10, 0),  # nothing measured yet
-        (0.00002, 1, 100),  # no-ops: the bound of a thread
-        (0.00002, 10, MOST_HELD),  # ... and that of the process
-        (0.005, 10, 100),  # 5 ms: 50 ms of work for each thread
+        (0.00002, 1, MOST_HELD),  # no-ops: the bound of the process
+        (0.00002, 10, MOST_HELD),
+        (0.01, 10, 50),  # 10 ms: 50 ms of work for each thread
         (0.05, 10, 10),  # as long as the window: one each
         (0.051, 10, 0),  # longer: nothing waits behind it
         (60.0, 10, 0),
@@ -35,7 +35,7 @@ def test_the_mean_rises_at_once_and_falls_slowly() -> None:
     assert prefetch.allowed == 0
     for _ in range(10):
         prefetch.measured([0.001] * 10)
-    assert prefetch.allowed > 100
+    assert prefetch.allowed > MOST_HELD // 2
 
 
 def test_jobs_that_do_not_end_count_as_long() -> None:

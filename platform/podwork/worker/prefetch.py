@@ -1,11 +1,10 @@
 """How many jobs a child holds that it has not started.
 
 Owns: the measured mean duration and the rule. A thread may have about `prefetch_seconds` of work waiting,
-at most `MOST_PER_THREAD` jobs, the child at most `MOST_HELD`; a job that takes longer than that window is
-never waited behind: with such jobs only idle threads claim. Promises: the mean rises at once (half way to the
-latest) and falls slowly, because holding too few costs a round trip and holding too many makes a job
-wait that another worker could start. Leaves to others: what to do with jobs that are held and do not move
-(`Manager` gives them back and calls `stalled`).
+the child at most `MOST_HELD` jobs; a job that takes longer than that window is never waited behind: with such
+jobs only idle threads claim. Promises: the mean rises at once (half way to the latest) and falls slowly:
+holding too few costs a round trip, holding too many makes a job wait that another worker could start. Leaves
+to others: what to do with jobs that are held and do not move (`Manager` gives them back and calls `stalled`).
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-MOST_PER_THREAD: Final = 100
-MOST_HELD: Final = 120
+MOST_HELD: Final = 80
 """Fewer than 500 on purpose: it costs no throughput, and a shop's first job waits behind less of a flood
 (ops/docs/performance.md)."""
 RISE: Final = 0.5
@@ -25,8 +23,7 @@ def allowance(mean_seconds: float | None, threads: int, prefetch_seconds: float)
     """Return how many jobs may wait for threads that are busy."""
     if mean_seconds is None:
         return 0
-    per_thread = min(MOST_PER_THREAD, int(prefetch_seconds / max(mean_seconds, 1e-6)))
-    return min(MOST_HELD, per_thread * threads)
+    return min(MOST_HELD, int(prefetch_seconds / max(mean_seconds, 1e-6)) * threads)
 
 
 class Prefetch:

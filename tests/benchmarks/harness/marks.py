@@ -34,8 +34,8 @@ class Marks:
         ends = self._map[:count]
         return count - ends.count(0) - ends.count(1)
 
-    def waits_ms(self, count: int) -> list[float]:
-        """Return how long each of the first `count` stamped jobs waited, in ascending order."""
-        first = protocol.JOBS_LIMIT
-        waits = struct.unpack(f"={count}q", self._map[first : first + 8 * count])
+    def waits_ms(self, count: int, first: int = 0) -> list[float]:
+        """Return how long each of `count` stamped jobs waited, from the `first` on, in ascending order."""
+        begin = protocol.JOBS_LIMIT + 8 * first
+        waits = struct.unpack(f"={count}q", self._map[begin : begin + 8 * count])
         return sorted(wait / 1e6 for wait in waits)
