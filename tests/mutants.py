@@ -94,6 +94,7 @@ MUTANTS = [
     _script("adopt", "unlist(incarnation)\n", "", "adopt: who adopts is idle no more", HANDING),
     _script("deregister", "unlist(incarnation)\n", "", "deregister: listed nowhere", HANDING),
     _script("reclaim", "unlist(incarnation)\n", "", "reclaim: listed nowhere", HANDING),
+    _script("reclaim", "  if redis.call('EXISTS', RING .. queue) == 1 then wake(queue) end\n", "", "reclaim: who was told and died", HANDING),
     _script("prelude", "redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0", "true", "idle: only who hears", HANDING),
     _script("prelude", " and has_lease(incarnation) then", " then", "idle: only who has a lease", HANDING),
     _part("handing", "got < room and not left and not stirred", "true", "handing: room is used up", HANDING),

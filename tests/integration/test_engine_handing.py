@@ -132,6 +132,27 @@ def test_what_was_handed_over_is_reclaimed_with_the_lease(queues: Queues, idle: 
     assert [lease.id for lease in queues.claim(B, ["default"], 5)] == [job_id]
 
 
+def test_who_was_told_and_died_is_stood_in_for(queues: Queues, idle: Idle) -> None:
+    other = Idle(queues, B)
+    other.look()
+    third = "host:3:cccc"
+    queues.register(third, {"pid": 3})
+    push(queues, 1, queue="else")
+    taken = queues.claim(third, ["else"], 1)
+    push(queues, 3, queue="default")
+    assert ids(idle.told())[0][1], "two are handed to it, and the next is told of the third job"
+    assert ids(other.told()) == [([], True)]
+    queues.claim(B, ["default"], 0)  # nobody is idle now
+    fourth = Idle(queues, "host:4:dddd", names=("default", "more"))
+    queues.store.command("DEL", keys.ring("default"))
+    fourth.look()
+    queues.store.command("RPUSH", keys.ring("default"), "7")  # as if it had not been told
+    queues.store.command("ZADD", keys.PROCESSES, 1, B)
+    queues.reclaim()
+    assert ids(fourth.told()) == [([], True)], "work that nobody was told of any more"
+    assert queues.acknowledge(third, taken) == []
+
+
 def test_what_was_handed_over_can_be_adopted(queues: Queues, idle: Idle) -> None:
     [job_id] = push(queues)
     assert [lease.id for lease in queues.adopt(A)] == [job_id]

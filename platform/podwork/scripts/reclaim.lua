@@ -35,6 +35,10 @@ for k = #held, 1, -1 do -- backwards: each goes in front of the one that follows
     answer[#answer + 1], answer[#answer + 2] = id, fate
   end
 end
+-- It may have been told of work, and died before it claimed or told the next.
+for _, queue in ipairs(redis.call('HKEYS', SIZES)) do
+  if redis.call('EXISTS', RING .. queue) == 1 then wake(queue) end
+end
 redis.call('ZREM', PROCESSES, incarnation)
 redis.call('DEL', PROCESS .. incarnation, HELD .. incarnation, ORDERS .. incarnation)
 if redis.call('GET', LEADER) == incarnation then redis.call('DEL', LEADER) end

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Manager"]
 
 IDLE_SECONDS: Final = 5.0
-LOOK_SECONDS: Final = 10.0
-"""After so long without a word an idle child looks for itself: who was told of work may have died of it."""
+LOOK_SECONDS: Final = 30.0
+"""After so long without a word an idle child looks for itself: the last net, if whoever was told is gone."""
 STALL_SECONDS: Final = 0.2
 GATHER_SECONDS: Final = 0.002
 REFILL_PART: Final = 4
