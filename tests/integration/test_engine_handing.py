@@ -188,16 +188,17 @@ def test_what_is_left_wakes_the_next(queues: Queues, idle: Idle) -> None:
     assert other.look() == job_ids[2:4]
 
 
-def test_who_claims_and_leaves_work_behind_wakes_the_next(queues: Queues) -> None:
+def test_who_claims_and_leaves_work_behind_wakes_the_next(queues: Queues, idle: Idle) -> None:
+    queues.claim(A, ["default"], 0)
     job_ids = push(queues, 3)
-    other = Idle(queues, B, names=("low",))
-    other.look()
-    push(queues, 3, queue="low")
-    assert ids(other.told())[0][1], "its room is used up"
-    third = Idle(queues, A, names=("low", "default"))
-    assert len(third.look()) == 2, "one of low, one of default"
-    fourth = Idle(queues, "host:3:cccc", names=("other", "default"))
-    assert fourth.look() == job_ids[1:]
+    queues.set_gate(7, "hold", 1, 1)
+    other = Idle(queues, B)
+    assert (idle.look(), other.look()) == ([], [])
+    queues.set_gate(7, "open", 1, 1)
+    assert (ids(idle.told()), ids(other.told())) == ([([], True)], []), "one of them is told"
+    assert idle.look() == job_ids[:2]
+    assert ids(other.told()) == [([], True)]
+    assert other.look() == job_ids[2:]
 
 
 def test_a_hint_reaches_every_queue_of_a_process(queues: Queues) -> None:

@@ -22,6 +22,7 @@ from podwork.worker.manager import Ended, Manager
 from podwork.worker.outage import Outage
 from podwork.worker.prefetch import MOST_HELD, Prefetch
 from podwork.worker.queue_order import QueueOrder
+from tests.support.wait import until
 
 ME, OTHER = "host:1:aaaa", "host:2:bbbb"
 QUEUE = "default"
@@ -77,6 +78,13 @@ def hear(manager: Manager, seconds: float = 5.0) -> None:
     """Wait until something can be heard."""
     manager._ear.wait(0)  # a ring, if any, is answered by that
     manager._ear.wait(seconds)
+
+
+def heard(manager: Manager, jobs: int) -> bool:
+    """Take in what has been said so far, and tell whether so many jobs are ready now."""
+    hear(manager, 0.1)
+    manager.step()
+    return ready(manager) == jobs
 
 
 def ready(manager: Manager) -> int:
@@ -235,8 +243,7 @@ def test_a_job_that_was_handed_over_is_run_without_a_claim(queues: Queues) -> No
     manager = manager_of(queues)
     manager.step()
     pushed = push(queues, 1) + push(queues, 1)
-    hear(manager)
-    manager.step()
+    until(lambda: heard(manager, 2), message="both of them")
     assert [manager.take().id, manager.take().id] == pushed
     assert Inspection(queues.store).totals()["claimed:default"] == 2
 
