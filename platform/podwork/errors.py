@@ -147,3 +147,16 @@ class MemoryLimitExceeded(PodworkError):
             f"the job's process used {used_bytes >> 20} MiB, more than {limit_bytes >> 20} MiB",
             "let it do less at once, or raise worker.memory_limit_mib",
         )
+
+
+class RunConflict(PodworkError):
+    """Raised when a run is asked for what its state, or somebody quicker, does not allow."""
+
+    def __init__(self, run_id: str, why: str, remedy: str) -> None:
+        self.run_id = run_id
+        self.why = why
+        super().__init__(f"run {run_id}: {why}", remedy)
+
+
+class UnusableCursor(PodworkError):
+    """Raised when a cursor cannot be written down, or when one that was written down cannot be read."""

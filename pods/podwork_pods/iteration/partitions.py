@@ -1,0 +1,280 @@
+"""Partitions of runs in a pod's shard: who holds which, and how far each is.
+
+Owns: `Partitions` and its statements. Promises: a partition has one owner, the last who took it; each taking
+has a higher lease epoch, and whoever has an older one writes nothing: `lock` holds the row until the batch
+commits, and refuses. No more are held at once than the run allows: each is held in a slot, and the database
+refuses one slot twice. No row of the collection is lost or repeated by `split`: it changes bounds under the
+same lock, and a batch is refused that was made for other bounds than those of `lock`.
+
+On MariaDB and MySQL a batch locks the row of its own partition, and no other; SQLite has one writer at a
+time, and `BEGIN IMMEDIATE` holds everything. An owner that was stopped in the middle of a batch keeps its row
+locked until the server drops its connection: until then its partition cannot be taken over, and `take` goes
+on with others. Locks are taken in the order partition, run. Leaves to others: who is dead (the caller says),
+and what is done with the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+
+from podwork.interfaces import Clock, SystemClock
+from podwork.iteration.collection import Cursor, Slice
+from podwork.points import reach
+from podwork_pods.iteration.errors import PartitionLost
+from podwork_pods.iteration.offers import Dead
+from podwork_pods.iteration.partition import COLUMNS, Leaving, Partition, PartitionState, new_row, read
+from podwork_pods.iteration.schema import partitions, runs
+from podwork_pods.iteration.statements import Statements, key, shortened, unprepared
+from podwork_pods.iteration.taking import Taking
+
+Middle = Callable[[Connection, Slice, Cursor | None], Cursor | None]
+"""Says where to cut what lies behind a cursor of a slice: a cursor behind it and inside; None: nowhere."""
+
+_COLUMN: Final = partitions.c
+_THIS: Final = (_COLUMN.run_id == bindparam("of_run"), _COLUMN.number == bindparam("of_number"))
+_HELD: Final = (
+    *_THIS,
+    _COLUMN.lease_epoch == bindparam("under_epoch"),
+    _COLUMN.state == PartitionState.RUNNING,
+)
+# The run's row is only read: batches of other partitions must not wait for this one.
+_FORCED: Final = select(runs.c.forced).where(runs.c.id == _COLUMN.run_id).correlate(partitions)
+_LOCK: Final = select(*COLUMNS, _FORCED.scalar_subquery()).where(*_THIS).with_for_update()
+_READ: Final = select(*COLUMNS).where(*_THIS)
+# Made once: making and keying it anew would cost as much as the statement itself, in every batch.
+_ADVANCE: Final = (
+    update(partitions)
+    .where(*_HELD, _COLUMN.revision == bindparam("at_revision"))
+    .values(
+        {
+            "last_cursor": bindparam("to_cursor"),
+            "rows_done": _COLUMN.rows_done + bindparam("more_rows"),
+            "batches": _COLUMN.batches + bindparam("more_batches"),
+            "attempts": 0,
+            "throttle_reason": None,
+            "revision": _COLUMN.revision + 1,
+            "leased_at": bindparam("moment"),
+            "updated": bindparam("moment"),
+        }
+    )
+)
+_ADVANCE_TO_END: Final = _ADVANCE.values(state=PartitionState.DONE, slot=None)
+_GIVEN_BACK: Final = {"state": PartitionState.WAITING, "owner": None, "slot": None}
+
+
+class Partitions:
+    """The partitions of all runs of one pod.
+
+    Methods that take a connection are part of the transaction that it is in; the others are single statements
+    that commit by themselves, or only read.
+
+    Args:
+        pod_id: the pod.
+        engine: gives an engine of its shard that commits every statement by itself (`make_engine`).
+        clock: dates leases and changes.
+    """
+
+    def __init__(self, pod_id: int, engine: Callable[[], Engine], clock: Clock | None = None) -> None:
+        self.pod_id = pod_id
+        self._statements = Statements(pod_id, engine)
+        self._clock = clock or SystemClock()
+        self._taking = Taking(self._statements, self._clock)
+
+    # Reading
+
+    def of(self, run_id: str) -> list[Partition]:
+        """Return all partitions of a run, by number."""
+        query = select(*COLUMNS).where(_COLUMN.run_id == run_id).order_by(_COLUMN.number)
+        with self._statements.reading() as connection:
+            return [read(row) for row in connection.execute(query)]
+
+    def rows_done(self, run_ids: Collection[str]) -> dict[str, int]:
+        """Return how many rows are done in each of these runs."""
+        query = (
+            select(_COLUMN.run_id, func.sum(_COLUMN.rows_done))
+            .where(_COLUMN.run_id.in_(run_ids))
+            .group_by(_COLUMN.run_id)
+        )
+        with self._statements.reading() as connection:
+            found = {run_id: int(rows) for run_id, rows in connection.execute(query)}
+        return {run_id: found.get(run_id, 0) for run_id in run_ids}
+
+    # Leases
+
+    def take(
+        self,
+        run_id: str,
+        owner: str,
+        *,
+        dead_owners: Collection[str] = (),
+        not_leased_since: float | None = None,
+    ) -> Partition | None:
+        """Take a partition that waits, or one whose owner is declared dead; None: nothing is to be had.
+
+        Args:
+            run_id: the run. owner: who takes it.
+            dead_owners: whose leases are over.
+            not_leased_since: so are those that were not renewed since this wall time.
+
+        Raises:
+            UnknownRun: there is no such run.
+        """
+        dead = Dead(frozenset(dead_owners), not_leased_since)
+        return self._taking.take(run_id, owner, dead)
+
+    def renew(self, partition: Partition, *, throttle_reason: str | None = None) -> bool:
+        """Say that the owner lives and, for people, what it waits for; return whether it still holds it.
+
+        `advance` says so too. During a batch there is no need: its lock keeps everybody else away.
+        """
+        reason = None if throttle_reason is None else shortened(throttle_reason)
+        return self._change(partition, leased_at=self._clock.now(), throttle_reason=reason)
+
+    def attempt_failed(self, partition: Partition, error: str) -> bool:
+        """Count a batch that was rolled back; return whether the owner still holds the partition."""
+        return self._change(
+            partition,
+            leased_at=self._clock.now(),
+            attempts=_COLUMN.attempts + 1,
+            last_error=shortened(error),
+        )
+
+    def release(self, partition: Partition, why: Leaving, note: str = "") -> bool:
+        """Give back a partition that is not done; return whether it was still held. `note` says more."""
+        values: dict[str, Any] = {**_GIVEN_BACK, "revision": _COLUMN.revision + 1, "throttle_reason": None}
+        if why is Leaving.INTERRUPTED:
+            values["interruptions"] = _COLUMN.interruptions + 1
+        elif why is Leaving.THROTTLED:
+            values["throttle_reason"] = shortened(note)
+        elif why is Leaving.FAILED:
+            values |= {"state": PartitionState.FAILED, "last_error": shortened(note)}
+        return self._change(partition, **values)
+
+    def reopen(self, connection: Connection, run_id: str) -> int:
+        """Let the failed partitions of a run be taken again; return how many there were."""
+        change = (
+            update(partitions)
+            .where(_COLUMN.run_id == run_id, _COLUMN.state == PartitionState.FAILED)
+            .values(state=PartitionState.WAITING, attempts=0, updated=self._clock.now())
+        )
+        return connection.execute(change).rowcount
+
+    # Batches
+
+    def lock(self, connection: Connection, partition: Partition) -> Partition:
+        """Return the partition as it is, and hold it until the batch's transaction ends; its first statement.
+
+        Go on from what is returned: after a commit whose answer was lost the cursor is further than
+        remembered, and after a split the slice is shorter.
+
+        Raises:
+            PartitionLost: somebody has taken it over, or the run was forced. Roll back.
+        """
+        at = {"of_run": partition.run_id, "of_number": partition.number}
+        with unprepared(self.pod_id):
+            row = connection.execute(_LOCK, at).first()
+        if row is None:
+            raise self._lost(partition, "it does not exist any more")
+        found, forced = read(row), row[-1]
+        if found.lease_epoch != partition.lease_epoch:
+            raise self._lost(partition, f"{found.owner or 'somebody'} took it under {found.lease_epoch}")
+        if found.state is not PartitionState.RUNNING:
+            raise self._lost(partition, f"it was given back and is {found.state}")
+        if forced is None or found.lease_forced < forced:
+            raise self._lost(partition, "the run was forced since")
+        reach("partitions.locked")
+        return found
+
+    def advance(
+        self, connection: Connection, partition: Partition, cursor: Cursor | None, rows: int, *, done: bool
+    ) -> Partition:
+        """Write down that the batch's rows are done, in its transaction; return the partition as it then is.
+
+        Args:
+            connection: the batch's transaction.
+            partition: what `lock` returned in it.
+            cursor: of the last row done; the partition's own if there was none.
+            rows: how many rows were done.
+            done: nothing is left of the partition.
+
+        Raises:
+            PartitionLost: the partition is not as `lock` returned it. Roll back.
+        """
+        now = self._clock.now()
+        written = {
+            **_bound(partition),
+            "at_revision": partition.revision,
+            "to_cursor": key(cursor),
+            "more_rows": rows,
+            "more_batches": int(rows > 0),
+            "moment": now,
+        }
+        if connection.execute(_ADVANCE_TO_END if done else _ADVANCE, written).rowcount != 1:
+            raise self._lost(partition, f"it is not at revision {partition.revision} any more")
+        return partition._replace(
+            cursor=cursor,
+            rows_done=partition.rows_done + rows,
+            batches=partition.batches + int(rows > 0),
+            attempts=0,
+            throttle_reason=None,
+            revision=partition.revision + 1,
+            leased_at=now,
+            updated=now,
+            state=PartitionState.DONE if done else partition.state,
+            slot=None if done else partition.slot,
+        )
+
+    def split(self, connection: Connection, run_id: str, number: int, middle: Middle) -> Partition | None:
+        """Cut off the far part of what is left of a partition, and return it as one that waits.
+
+        Waits for the batch under way; its owner sees the nearer end at its next `lock`. None: the partition
+        is over, or `middle`, which is asked under the lock, found too little left.
+
+        Raises:
+            UnusableCursor: the place to cut at cannot be kept.
+        """
+        row = connection.execute(_LOCK, {"of_run": run_id, "of_number": number}).first()
+        if row is None:
+            return None
+        found = read(row)
+        if found.state not in (PartitionState.WAITING, PartitionState.RUNNING):
+            return None
+        cut = middle(connection, found.slice, found.cursor)
+        start = found.slice.after if found.cursor is None else found.cursor
+        if cut is None or key(cut) in (key(start), key(found.slice.upto)):
+            return None
+        reach("partitions.splitting")
+        now = self._clock.now()
+        shorter = {"upto_cursor": key(cut), "revision": found.revision + 1, "updated": now}
+        connection.execute(
+            update(partitions).where(_COLUMN.run_id == run_id, _COLUMN.number == number).values(shorter)
+        )
+        new = new_row(run_id, self._next_number(connection, run_id), Slice(cut, found.slice.upto), now)
+        connection.execute(insert(partitions), [new])
+        made = connection.execute(_READ, {"of_run": run_id, "of_number": new["number"]})
+        return read(made.one())
+
+    def _change(self, partition: Partition, **values: Any) -> bool:
+        change = update(partitions).where(*_HELD).values(updated=self._clock.now(), **values)
+        with self._statements.writing() as connection:
+            return connection.execute(change, _bound(partition)).rowcount == 1
+
+    def _next_number(self, connection: Connection, run_id: str) -> int:
+        """Return the number of one more partition. The run's row keeps two splits apart."""
+        this = runs.c.id == run_id
+        connection.execute(update(runs).where(this).values(partitions=runs.c.partitions + 1))
+        return int(connection.execute(select(runs.c.partitions).where(this)).scalar_one()) - 1
+
+    def _lost(self, partition: Partition, why: str) -> PartitionLost:
+        return PartitionLost(partition.run_id, partition.number, partition.lease_epoch, why)
+
+
+def _bound(partition: Partition) -> dict[str, Any]:
+    return {
+        "of_run": partition.run_id,
+        "of_number": partition.number,
+        "under_epoch": partition.lease_epoch,
+    }
