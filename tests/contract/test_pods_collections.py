@@ -751,6 +751,20 @@ def test_mariadb_reads_a_page_as_a_range_of_the_keys_index(
     assert "temporary" not in found
 
 
+def test_mariadb_is_told_which_index_to_read_along(many: Engine) -> None:
+    """The plans above come out right without it on a quiet table; nobody promises that they always do."""
+    asked: list[str] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    with many.begin() as connection:
+        event.listen(connection, "before_cursor_execute", keep)
+        rows("things", key=("day", "id")).batch(connection, Slice(None, None), (1, 1), 5)
+        event.remove(connection, "before_cursor_execute", keep)
+    assert "FROM things FORCE INDEX (`by_day`)" in asked[-1].replace("\n", " ").replace("  ", " ")
+
+
 def test_a_filter_is_read_along_its_own_index(many: Engine) -> None:
     with many.begin() as connection:
         found = access(connection, rows("things", where="day = 7"), (5_000,), 100)
@@ -940,6 +954,18 @@ def test_shops_and_rows_that_change_while_a_run_is_inside_of_one(shop: Connectio
             assert seen[3:] == [(-2, 15), (-1, 1), (-1, 6)]
             run(shop, "DELETE FROM orders WHERE id = -1")  # the rest of its lines is left out
     assert seen[6:] == [(1, 3), (1, 8), (1, 13), (1, 18), (2, 4), (2, 9), (2, 14), (2, 19)]
+
+
+def test_an_outer_item_inserted_in_front_of_the_one_under_way_is_passed_over(connection: Connection) -> None:
+    numbers(connection, 10, 20, 30)
+    of_all = nested(rows("things"), lambda thing: items([f"{thing.id}{letter}" for letter in "abc"]))
+    [part] = of_all.slices(connection, 1)
+    first = of_all.batch(connection, part, None, 4)
+    assert first is not None
+    assert [pair.inner for pair in first.items] == ["10a", "10b", "10c", "20a"]
+    fill(connection, (15, 0), (25, 0))
+    rest = [pair.inner for found in batches(of_all, connection, part, 4, first.last) for pair in found.items]
+    assert rest == ["20b", "20c", "25a", "25b", "25c", "30a", "30b", "30c"]
 
 
 def test_a_nested_slice_is_halved_between_shops(shop: Connection) -> None:
