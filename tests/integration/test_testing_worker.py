@@ -101,7 +101,7 @@ def test_threads_run_beside_each_other_within_the_limits(store_url: str) -> None
     def alone() -> None:
         most[0] += 1
         most[1] = max(most)
-        time.sleep(0.01)
+        time.sleep(0.01)  # makes an overlap likely if there can be one; none is waited for
         most[0] -= 1
 
     with worker(threaded, store_url, threads=2) as pod:

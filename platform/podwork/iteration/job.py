@@ -88,19 +88,23 @@ class IterationJob(Job):
 
         It has to be the same each time: it may depend on the parameters, and on nothing that changes.
         """
-        raise NotImplementedError
+        raise self._undefined("collection")
 
     def each(self, item: Any, /) -> None:
         """Work on one item. If it raises, the batch is repeated with fewer items."""
-        raise NotImplementedError
+        raise self._undefined("each")
 
     def each_batch(self, items: Sequence[Any], /) -> None:
         """Work on some items, in the order of their keys."""
-        raise NotImplementedError
+        raise self._undefined("each_batch")
 
     def each_range(self, lo: Cursor, hi: Cursor, /) -> None:
         """Work on the rows from one key to the other, both included, in statements of your own."""
-        raise NotImplementedError
+        raise self._undefined("each_range")
+
+    def _undefined(self, method: str) -> ConfigurationError:
+        """Return what is said to who calls what the class does not define."""
+        return ConfigurationError(f"{type(self).__qualname__} has no {method}()", "define it in the class")
 
     # Hooks. Each is called in the transaction in which the run changes its state: what it writes through
     # `self.session` is there if and only if the state has changed.

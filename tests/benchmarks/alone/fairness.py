@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 from statistics import median
 
+from podwork import keys
 from podwork.inspection import Inspection
 from podwork.store import Store
 from podwork_ops import connect
@@ -89,7 +90,8 @@ def _await_start(stage: Stage, worker: Tree, flood: int) -> None:
     last = STAMPED + flood
     wait(lambda: stage.marks.done(last) >= flood // 20, worker, PATIENCE_SECONDS, "a twentieth of the flood")
     if not flood:
-        time.sleep(1.0)  # an idle worker, not one that is still starting its threads
+        idle = partial(Store(stage.redis.url).client.hlen, keys.IDLE)
+        wait(idle, worker, PATIENCE_SECONDS, "it waits for work")
 
 
 def _push_stamped(first: int, together: bool) -> None:

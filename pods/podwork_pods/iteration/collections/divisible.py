@@ -16,7 +16,7 @@ from podwork.iteration.collection import Cursor, Slice
 class Divisible(Protocol):
     """A collection that says where to cut what is left of a slice."""
 
-    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002
+    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return a cursor behind `cursor` and inside of the slice; None: too little is left.
 
         What is left becomes two slices: (cursor, middle] and (middle, slice.upto].

@@ -54,7 +54,7 @@ class RecordFile(ABC):
     def _cuts(self, file: BinaryIO, start: int, targets: list[int]) -> Iterator[int]:
         """Yield the first end of a record at or behind each of the ascending bytes; `start` is one, too."""
 
-    def slices(self, connection: Any, parts: int) -> list[Slice]:  # noqa: ARG002
+    def slices(self, connection: Any, parts: int) -> list[Slice]:
         """Cut the file between records into at most `parts` slices of about as many bytes each."""
         with self._open() as file:
             size, first = _size(file), self._first(file)
@@ -65,14 +65,14 @@ class RecordFile(ABC):
             cuts = sorted({end for end in ends if first < end < size})
         return contiguous(None, [(cut,) for cut in cuts], (size,))
 
-    def count(self, connection: Any) -> int | None:  # noqa: ARG002
+    def count(self, connection: Any) -> int | None:
         """Return how many records there are; None: the file is too large to be read for that."""
         with self._open() as file:
             if _size(file) > COUNTED_BYTES:
                 return None
             return sum(1 for _ in self._records(file, self._first(file)))
 
-    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:  # noqa: A002, ARG002
+    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:
         """Return the next records; None: the slice is exhausted."""
         if slice == EMPTY:
             return None
@@ -81,7 +81,7 @@ class RecordFile(ABC):
             records = list(islice(self._upto(file, start, end), limit))
         return Batch([record.item for record in records], (min(records[-1].end, end),)) if records else None
 
-    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002, ARG002
+    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return where to halve what is left of a slice; None: one record is left, or none."""
         if slice == EMPTY:
             return None

@@ -26,7 +26,7 @@ class Items:
     def __init__(self, sequence: Sequence[Any]) -> None:
         self._sequence = sequence
 
-    def slices(self, connection: Any, parts: int) -> list[Slice]:  # noqa: ARG002
+    def slices(self, connection: Any, parts: int) -> list[Slice]:
         """Cut the sequence into at most `parts` slices of as many items each, give or take one."""
         length = len(self._sequence)
         if not length:
@@ -34,17 +34,17 @@ class Items:
         cuts = sorted({length * part // parts for part in range(1, parts)} - {0, length})
         return contiguous(None, [(cut - 1,) for cut in cuts], (length - 1,))
 
-    def count(self, connection: Any) -> int:  # noqa: ARG002
+    def count(self, connection: Any) -> int:
         """Return how many items there are."""
         return len(self._sequence)
 
-    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:  # noqa: A002, ARG002
+    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:
         """Return the next items; None: the slice is exhausted."""
         start, end = self._rest(slice, cursor)
         taken = self._sequence[start : min(start + limit, end)]
         return Batch(taken, (start + len(taken) - 1,)) if taken else None
 
-    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002, ARG002
+    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return where to halve what is left of a slice; None: less than two items are left."""
         start, end = self._rest(slice, cursor)
         return ((start + end) // 2 - 1,) if end - start > 1 else None

@@ -88,14 +88,14 @@ class Keyset:
             return self._counted(connection, self._keys(self._statement))
         return None if self._filtered else estimate
 
-    def batch(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:  # noqa: A002
+    def batch(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:
         """Return the next rows; None: the slice is exhausted."""
         if slice == EMPTY:
             return None
         page = self._inside(self._hinted, slice, cursor).order_by(*self._key.ascending())
         return self._pages.read(connection, page.with_for_update() if self._lock else page, limit)
 
-    def range(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Range | None:  # noqa: A002
+    def range(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Range | None:
         """Return the first and the last key of the next rows; None: the slice is exhausted."""
         if slice == EMPTY:
             return None
@@ -118,7 +118,7 @@ class Keyset:
         """Return the condition for the rows of a range, both ends included."""
         return self._key.between(self._dialect, lo, hi)
 
-    def middle(self, connection: Connection, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002
+    def middle(self, connection: Connection, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return the key that halves what is left of a slice; None: less than two rows are left.
 
         Of more than `COUNTED_ROWS` rows the first `COUNTED_ROWS` are looked at.

@@ -72,11 +72,11 @@ class Nested:
             for part in self._outer.slices(connection, parts)
         ]
 
-    def count(self, connection: Any) -> int | None:  # noqa: ARG002
+    def count(self, connection: Any) -> int | None:
         """Return None: every outer item would have to be looked into."""
         return None
 
-    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:  # noqa: A002
+    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:
         """Return the next pairs, of one or more outer items; None: the slice is exhausted."""
         if slice == EMPTY:
             return None
@@ -91,7 +91,7 @@ class Nested:
                 place = self._take(connection, item, place, pairs, limit)
         return Batch(pairs, write(place)) if pairs else None
 
-    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002
+    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return where to halve the outer items behind the one that is under way; None: too few are left."""
         if slice == EMPTY or not isinstance(self._outer, Divisible):
             return None

@@ -81,15 +81,15 @@ class Rows:
         """Return how many rows there are; of a large table an estimate, or None if there is a filter."""
         return self._keyset(connection).count(connection)
 
-    def batch(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:  # noqa: A002
+    def batch(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:
         """Return the next rows behind the cursor; None: the slice is exhausted."""
         return self._keyset(connection).batch(connection, slice, cursor, limit)
 
-    def range(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Range | None:  # noqa: A002
+    def range(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Range | None:
         """Return the keys of the next row and of the one `limit` rows on; None: the slice is exhausted."""
         return self._keyset(connection).range(connection, slice, cursor, limit)
 
-    def middle(self, connection: Connection, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002
+    def middle(self, connection: Connection, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return where to halve what is left of a slice; None: less than two rows are left."""
         return self._keyset(connection).middle(connection, slice, cursor)
 
@@ -128,5 +128,6 @@ class Rows:
 
 
 def _clause(condition: Condition) -> ColumnElement[bool]:
-    # In brackets: an OR in it would swallow the conditions beside it.
+    # In brackets: an OR in it would swallow the conditions beside it. A text may stand for a condition,
+    # although SQLAlchemy's types do not say so.
     return text(f"({condition})") if isinstance(condition, str) else condition  # type: ignore[return-value]

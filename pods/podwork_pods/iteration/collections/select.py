@@ -81,15 +81,15 @@ class Selected:
         """Return how many rows there are; None: the database would have to look at too many."""
         return self._keyset(connection).count(connection)
 
-    def batch(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:  # noqa: A002
+    def batch(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:
         """Return the next rows behind the cursor; None: the slice is exhausted."""
         return self._keyset(connection).batch(connection, slice, cursor, limit)
 
-    def range(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Range | None:  # noqa: A002
+    def range(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Range | None:
         """Return the key of the next row and of the one `limit` rows on; None: the slice is exhausted."""
         return self._keyset(connection).range(connection, slice, cursor, limit)
 
-    def middle(self, connection: Connection, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002
+    def middle(self, connection: Connection, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return where to halve what is left of a slice; None: it is not worth it."""
         return self._keyset(connection).middle(connection, slice, cursor)
 

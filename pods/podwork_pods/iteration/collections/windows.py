@@ -58,7 +58,7 @@ class Windows:
         self._end: Any = end
         self._step = step
 
-    def slices(self, connection: Any, parts: int) -> list[Slice]:  # noqa: ARG002
+    def slices(self, connection: Any, parts: int) -> list[Slice]:
         """Cut the span between windows into at most `parts` slices of about as many windows each."""
         windows = self._between(self._start, self._end)
         if not windows:
@@ -66,11 +66,11 @@ class Windows:
         cuts = sorted({windows * part // parts for part in range(1, parts)} - {0, windows})
         return contiguous(None, [(self._start + cut * self._step,) for cut in cuts], (self._end,))
 
-    def count(self, connection: Any) -> int:  # noqa: ARG002
+    def count(self, connection: Any) -> int:
         """Return how many windows there are."""
         return self._between(self._start, self._end)
 
-    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:  # noqa: A002, ARG002
+    def batch(self, connection: Any, slice: Slice, cursor: Cursor | None, limit: int) -> Batch | None:
         """Return the next windows; None: the slice is exhausted."""
         start, end = self._rest(slice, cursor)
         found: list[Window] = []
@@ -80,7 +80,7 @@ class Windows:
             start = window.end
         return Batch(found, (start,)) if found else None
 
-    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:  # noqa: A002, ARG002
+    def middle(self, connection: Any, slice: Slice, cursor: Cursor | None) -> Cursor | None:
         """Return where to halve what is left of a slice; None: less than two windows are left."""
         start, end = self._rest(slice, cursor)
         windows = self._between(start, end)
