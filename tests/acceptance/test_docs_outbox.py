@@ -55,7 +55,8 @@ def test_the_page_runs(embedded_stack: StartFleet, tmp_path: Path, monkeypatch: 
         with platform.engine(1).begin() as connection:
             for table in ("orders", "receipts"):
                 connection.execute(sqlalchemy.text(f"CREATE TABLE {table} (shop_id BIGINT, order_id BIGINT)"))
-        exec(compile(block("run"), "outbox.md", "exec"), {})
+        names: dict[str, object] = {}
+        exec(compile(block("run"), "outbox.md", "exec"), names)
         arguments = ("workers", "--pod", "1", "--app", "receipts:app")
         worker = fleet.processes.podctl(*arguments, environment=environment)
 
@@ -65,6 +66,8 @@ def test_the_page_runs(embedded_stack: StartFleet, tmp_path: Path, monkeypatch: 
                 return list(rows.scalars())
 
         first = [1, 3, 4, 5, 6, 7, 8, 9]
+        until(lambda: len(numbers("receipts")) >= len(first), 40.0, f"the first receipts; {worker}")
+        exec(compile(block("run: later"), "outbox.md", "exec"), names)
         expected = first + [number + 1000 for number in first]
         until(lambda: len(numbers("receipts")) >= len(expected), 40.0, f"all receipts; {worker}")
         assert numbers("receipts") == expected
