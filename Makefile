@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINS := $(wildcard ops/deploy/constraints-*.txt)
 INSTALL := ops/deploy/install.sh
-SIDE_BY_SIDE ?= 3
+SIDE_BY_SIDE ?= 4
 ROUNDS := 3
 
 .DEFAULT_GOAL := help

@@ -19,6 +19,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from podwork_ops.local.mariadb import MariadbServer
@@ -28,6 +29,10 @@ from podwork_ops.local.zookeeper import ZookeeperServer
 from tests.support.fleets import StartFleet, fleets
 from tests.support.processes import Processes
 from tests.support.servers import PrivateServers, fresh_chroot, fresh_mariadb, fresh_redis
+
+# No test is decided by a time: this machine may be busy.
+hypothesis.settings.register_profile("podwork", deadline=None)
+hypothesis.settings.load_profile("podwork")
 
 INSTALLED_SERVER_FIXTURES = {
     "mariadb_url",

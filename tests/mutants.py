@@ -20,13 +20,20 @@ from typing import NamedTuple
 
 from tests import (
     mutants_bulk,
+    mutants_changes,
+    mutants_copy,
     mutants_ends,
     mutants_inspection,
     mutants_iteration,
+    mutants_lint,
+    mutants_migrations,
+    mutants_migrations_cli,
     mutants_operators,
     mutants_outbox,
+    mutants_plans,
     mutants_pods,
     mutants_processes,
+    mutants_runs,
     mutants_schedules,
 )
 
@@ -55,6 +62,8 @@ BEAT = "tests/integration/test_worker_heartbeat.py"
 HANDING = "tests/integration/test_engine_handing.py"
 MANAGER = "tests/integration/test_worker_manager.py"
 EAR = "tests/unit/test_worker_ear.py"
+AWAITING = "tests/unit/test_worker_awaiting.py"
+SEAT = "tests/integration/test_worker_seat.py"
 WORKER = "platform/podwork/worker"
 LEASE = "if not has_lease(incarnation) then return false end"
 NOT_HELD = "if not hold then return 0 end"
@@ -82,7 +91,8 @@ MUTANTS = [
     _part("ending", "if not hold then return nil end", "hold = hold or '1'", "ending: every end begins with the hold", ENGINE),
     _script("prelude", "lease and tonumber(lease) > 0", "lease", "prelude: an ended lease stays ended"),
     _script("reclaim", "redis.call('ZREM', PROCESSES, incarnation)", "", "reclaim: the dead lose their lease"),
-    _part("judging", "elseif reclaims >= poison then", "elseif false then", "reclaim: poison pill", ENGINE),
+    _part("judging", "elseif reclaims >= poison and not", "elseif false and not", "reclaim: poison pill", ENGINE),
+    _part("judging", " and not string.find(',' .. extras, ',i:', 1, true) then", " then", "reclaim: iteration jobs are no poison", ENGINE),
     _part("judging", "if now - since > window then", "if false then", "reclaim: window", ENGINE),
     _part("judging", "if reclaims == 0 or started or has_flag(hold, 'S') then reclaims = reclaims + 1 end", "reclaims = reclaims + 1", "reclaim: the innocent", ENGINE),
     _part("judging", "if has_flag(hold, 'O') then", "if false then", "reclaim: at most once", HAND),
@@ -100,12 +110,21 @@ MUTANTS = [
     _script("prelude", " and has_lease(incarnation) then", " then", "idle: only who has a lease", HANDING),
     _part("handing", "got < room and not left and not stirred", "true", "handing: room is used up", HANDING),
     _part("handing", "if left then wake(left) end", "", "handing: what is left wakes the next", HANDING),
-    Mutant("ear: what is adopted does not come twice", f"{WORKER}/manager.py", "self._ear.close()  # what", "pass  # what", MANAGER),
-    Mutant("ear: an end of the line means adopting", f"{WORKER}/manager.py", "            self._lost_answer = True\n            raise\n", "            raise\n", MANAGER),
+    _part("handing", "if redis.call('EXISTS', RING .. queue, HOLDS, LIMITS, WEIGHTS, GATE) > 0 then return false end", "", "handing: only what nothing stops goes straight", HANDING),
+    _part("handing", "if room > 1 then keep_listed(incarnation, channel, room - 1, queues) else unlist(incarnation) end", "keep_listed(incarnation, channel, room - 1, queues)", "handing: room is used up, job by job", HANDING),
+    Mutant("ear: what is adopted does not come twice", f"{WORKER}/intake.py", "self._ear.close()  # what", "pass  # what", MANAGER),
+    Mutant("ear: an end of the line means adopting", f"{WORKER}/intake.py", "                self.deaf = True\n                raise\n", "                raise\n", f"{MANAGER} {SEAT}"),
+    Mutant("seat: a job put while somebody sits stirs", f"{WORKER}/intake.py", "            self._ready.put(leases)\n            self._ear.stir()\n", "            self._ready.put(leases)\n", SEAT),
+    Mutant("seat: what is ready is looked for in the seat", f"{WORKER}/intake.py", "if self._ready or not self._ear.listen():", "if not self._ear.listen():", SEAT),
+    Mutant("seat: who leaves it lets the dispatcher listen", f"{WORKER}/ear.py", "        self._seat.release()\n        self._bell.ring()\n", "        self._seat.release()\n", SEAT),
+    Mutant("seat: who is quiet does not sit", f"{WORKER}/manager.py", "if self._dry and self._claiming and self._ear.sit():", "if self._dry and self._ear.sit():", SEAT),
+    Mutant("seat: a line that is closed is heard of", f"{WORKER}/manager.py", "self._ear.stir()  # who is quiet", "pass  # who is quiet", SEAT),
+    Mutant("awaiting: a class waits for its migration", f"{WORKER}/awaiting.py", "if name not in waits}", "if True}", AWAITING),
+    Mutant("awaiting: what is reverted waits again", f"{WORKER}/awaiting.py", "self._classes.pop(name, None)", "pass", AWAITING),
     Mutant("ear: an idle child looks for itself", f"{WORKER}/manager.py", "if self._dry and time.monotonic() >= self._look_at:", "if False:", MANAGER),
     Mutant("ear: who adopts claims again", f"{WORKER}/manager.py", "self._lost_answer = self._dry = False", "self._lost_answer = False", MANAGER),
     Mutant("ear: a hint is handed on", f"{WORKER}/manager.py", "self._queues.claim(self.life.incarnation, [name], 0)", "pass", MANAGER),
-    Mutant("ear: a ring in a moment of waking is not lost", f"{WORKER}/ear.py", "poll(0 if self._rung else timeout_seconds * 1000)", "poll(timeout_seconds * 1000)", EAR),
+    Mutant("ear: a ring in a moment of waking is not lost", f"{WORKER}/bell.py", "poll(0 if self._rung else timeout_ms)", "poll(timeout_ms)", EAR),
     _part("claiming", "or holds and is_held(holds, queue, shop)", "", "claim: holds on lanes", HOLDS),
     _part("claiming", "not (holds and holds.queues[queue])", "true", "claim: holds on queues", HOLDS),
     _part("claiming", "if holds and holds.all then return {}, 0, nil, false end", "", "claim: holds on the pod", HOLDS),
@@ -163,10 +182,17 @@ MUTANTS = [
             mutants_ends,
             mutants_inspection,
     mutants_iteration,
+            mutants_changes,
+            mutants_copy,
+            mutants_lint,
+            mutants_migrations,
+            mutants_migrations_cli,
+            mutants_plans,
             mutants_operators,
             mutants_outbox,
             mutants_pods,
             mutants_processes,
+            mutants_runs,
             mutants_schedules,
         )
         for guard in module.GUARDS

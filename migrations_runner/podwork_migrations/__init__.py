@@ -1,7 +1,9 @@
-"""Migrations and backfills of the shards: the place, not yet the work.
+"""Migrations and backfills of the shards: written in the application, applied by scheduled jobs.
 
-Owns: nothing in this version. The package exists so that its name and its position in the order of imports
-(`podwork_ops -> podwork_migrations -> podwork_pods -> podwork`) are settled, and checked, before code
-arrives. Planned here, in the next releases: migrations, plans, the ledger, the linter, and online
-schema changes. Until then a shard's schema is the application's own affair.
+`schema` and `data` say what a migration file needs (`declared`). Leaves to others: everything behind them, so
+that importing this package costs an application nothing.
 """
+
+from podwork_migrations.declared import data, schema
+
+__all__ = ["data", "schema"]

@@ -13,10 +13,14 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from podwork import App
 from podwork.schedules.file import declare_from
 from podwork_ops.errors import AppNotLoaded
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
 
 
 def load_app(target: str) -> App:
@@ -39,6 +43,28 @@ def load_app(target: str) -> App:
         hint = f"use {module_name}:{apps[0]}" if apps else 'make one: app = App("shop")'
         raise AppNotLoaded(f"{target} is of type {type(found).__name__}, not a podwork.App", hint)
     return found
+
+
+def load_metadata(target: str) -> MetaData:
+    """Import SQLAlchemy's MetaData named by `module:attribute`, or that of the declarative base named so.
+
+    Raises:
+        AppNotLoaded: no such module or attribute, its import fails, or it has no MetaData.
+    """
+    from sqlalchemy import MetaData  # noqa: PLC0415 - a worker compares nothing
+
+    module_name, colon, attribute = target.partition(":")
+    if not (module_name and colon and attribute):
+        what = f"{target!r} is not module:attribute" if target else "no metadata is named"
+        raise AppNotLoaded(what, "give --metadata shop.models:metadata, or set migrations.metadata")
+    found = _attribute(_import(module_name), attribute)
+    metadata = getattr(found, "metadata", found)
+    if not isinstance(metadata, MetaData):
+        raise AppNotLoaded(
+            f"{target} is of type {type(found).__name__}, and no MetaData",
+            "name a MetaData, or a declarative base",
+        )
+    return metadata
 
 
 def declare_schedules(file: str, app: App) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ from podwork_pods.topology import Topology
 
 if TYPE_CHECKING:
     from podwork.inspection import Inspection
+    from podwork_ops.migration_access import Migrations
+    from podwork_pods.iteration.control import RunControl
 
 
 class Platform:
@@ -62,11 +65,21 @@ class Platform:
         self.directory.create_schema()
         self.registry.put(pod)
         try:
-            self.topology.prepare_shard(pod.id)
+            self.prepare_shard(pod.id)
             self.topology.connections.store(pod.id).ping()
         except PodworkError:
             self.registry.remove(pod.id)
             raise
+
+    def prepare_shard(self, pod_id: int) -> None:
+        """Make podwork's tables in a pod's shard, those of migrations too; repeatable.
+
+        Raises:
+            UnknownPod, ShardUnavailable, DirectoryUnavailable: there is none, or it cannot be reached.
+        """
+        from podwork_ops import migrations  # noqa: PLC0415 - no worker makes tables
+
+        migrations.prepare(self.topology, pod_id)
 
     def chosen(self, pod_id: int | None) -> list[int]:
         """Return the one pod that was asked for, or all of them. Raises `UnknownPod`."""
@@ -88,6 +101,20 @@ class Platform:
         arrivals = Arrivals(topology.queues(pod_id))
         return Rebuild(topology.outbox_rows(pod_id), arrivals, topology.gates(pod_id), once)
 
+    def runs(self, pod_id: int) -> RunControl:
+        """Return what a person does to the pod's runs of iteration jobs, and sees of them."""
+        from podwork_pods.iteration.control import RunControl  # noqa: PLC0415 - for people; a worker has its own
+
+        engine = self.topology.connections.engine
+        return RunControl(pod_id, partial(engine, pod_id), partial(engine, pod_id, autocommit=True))
+
+    @cached_property
+    def migrations(self) -> Migrations:
+        """What a person does to migrations, and sees of them."""
+        from podwork_ops.migration_access import Migrations  # noqa: PLC0415 - for people; a worker has its own
+
+        return Migrations(self)
+
     def engine(self, pod_id: int) -> Engine:
         """Return the engine of a pod's shard; what is done through it is not fenced. Raises `UnknownPod`."""
         return self.topology.connections.engine(pod_id)
@@ -99,6 +126,8 @@ class Platform:
 
     def close(self) -> None:
         """Close every connection of this process."""
+        if "migrations" in vars(self):
+            self.migrations.close()
         self.topology.close()
 
 

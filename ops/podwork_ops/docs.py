@@ -1,7 +1,7 @@
 """Makes the documents that are tables of the code: `python -m podwork_ops.docs`.
 
-Owns: `ops/docs/settings.md`, `metrics.md` and `exit-codes.md`. Promises: the same code makes the same bytes;
-a test fails while a file on disk differs. Leaves to people: every other document.
+Owns: `ops/docs/settings.md`, `metrics.md`, `exit-codes.md` and `migration-lint.md`. Promises: the same code
+makes the same bytes; a test fails while a file on disk differs. Leaves to people: every other document.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 
 from podwork import settings
 from podwork.observation import DURATION_BUCKETS_SECONDS, WAIT_BUCKETS_SECONDS
+from podwork_migrations.lint import CATALOGUE, Dialect, Example, Rule
 from podwork_ops.errors import EXIT_CODES, MEANINGS
 from podwork_ops.metrics import table
 
@@ -107,10 +108,58 @@ def exit_codes_page() -> str:
     )
 
 
+def migration_lint_page() -> str:
+    """Return the linter's rules, each with its reason, what to do instead, and an example of either."""
+    parts = [
+        "# Rules for migrations",
+        MADE,
+        f"{len(CATALOGUE)} rules judge every migration: in the application's own tests, and before a plan "
+        "starts. **Refuse**: the migration does not run. **Route**: it runs the way that the rule names. "
+        "**Warn**: it runs; somebody should know. Rules look at Alembic's operations, and at what sqlglot "
+        "reads in SQL.",
+        "What depends on a table (how many rows, which keys, whether a column has NULLs) is decided with the "
+        "facts of a shard. Without them the rule warns and says what would have to be known.",
+        "A migration may break a rule that can be overridden, with a reason that goes into the pod's ledger:",
+        '```python\n@schema(override={"drop-column": "no code has used it since May"})\n'
+        'def up(op):\n    op.drop_column("orders", "note")\n```',
+    ]
+    for title, rules in CATALOGUE.groups.items():
+        heads = ("rule", "what it does", "databases")
+        rows = [(f"[`{rule.code}`](#{rule.code})", rule.says, _databases(rule.dialects)) for rule in rules]
+        parts += [f"## {title}", _grid(heads, rows)]
+        for rule in rules:
+            parts += _rule(rule)
+    return _page(parts)
+
+
+def _rule(rule: Rule) -> list[str]:
+    kept = rule.dialects - rule.overridable
+    return [
+        f"### {rule.code}",
+        f"{rule.title}.",
+        f"**Why.** {rule.why}",
+        f"**Instead.** {rule.alternative}",
+        *([f"**Differences.** {rule.differs}"] if rule.differs else []),
+        *([f"It cannot be overridden on {_databases(kept)}."] if kept else []),
+        _example("Found", rule.bad),
+        _example("Not found", rule.good),
+    ]
+
+
+def _example(verdict: str, example: Example) -> str:
+    given = f" (given: {example.given})" if example.given else ""
+    return f"{verdict}{given}:\n\n```python\n{example.text}\n```"
+
+
+def _databases(dialects: frozenset[Dialect]) -> str:
+    return ", ".join(dialect.label for dialect in Dialect if dialect in dialects)
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "exit-codes.md": exit_codes_page,
+    "migration-lint.md": migration_lint_page,
 }
 
 

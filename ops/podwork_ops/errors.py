@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     CONFLICT = 3
+    UNDER_WAY = 4
     DECLINED = 5
     NOT_FOUND = 6
     UNREACHABLE = 7
@@ -35,8 +36,9 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.FAILED: "the command ran and failed, or a check of doctor or demo did not hold",
     ExitCode.USAGE: "a wrong option, argument, setting or declaration: mend it and run again",
     ExitCode.CONFLICT: "the state is not what the command needs, or another process holds the lease",
+    ExitCode.UNDER_WAY: "what `--exit-code` asked about is not over, and goes on by itself",
     ExitCode.DECLINED: "you answered no",
-    ExitCode.NOT_FOUND: "no such pod, shop, job, process, hold, limit or schedule",
+    ExitCode.NOT_FOUND: "no such pod, shop, job, run, migration, plan, process, hold, limit or schedule",
     ExitCode.UNREACHABLE: "Redis, a shard, the directory or the registry does not answer: try later",
     ExitCode.INTERNAL: "a fault of podwork's own; --debug shows where",
     ExitCode.TIMED_OUT: "waited for as long as was allowed",
@@ -107,6 +109,83 @@ class JobsLeftAlone(PodworkError):
         )
 
 
+class RunNotFound(PodworkError):
+    """Raised when no pod knows a run, nor a job that is to start it."""
+
+    def __init__(self, text: str, looked: Sequence[str]) -> None:
+        self.text = text
+        self.looked = list(looked)
+        super().__init__(f"no run {text} in {', '.join(looked)}", "see: podctl runs list")
+
+
+class RunAmbiguous(PodworkError):
+    """Raised when several runs fit the beginning of an id."""
+
+    def __init__(self, text: str, ids: Sequence[str]) -> None:
+        self.ids = list(ids)
+        super().__init__(f"several runs begin with {text}", f"give more of the id: {', '.join(ids)}")
+
+
+class RetriesFailed(PodworkError):
+    """Raised after a report in which items that had been left out of a run failed again."""
+
+    def __init__(self, run_id: str, failed: int, of: int) -> None:
+        self.run_id = run_id
+        super().__init__(f"{failed} of {of} items failed again", f"see: podctl runs errors {run_id}")
+
+
+class MigrationNotFound(PodworkError):
+    """Raised when a migration is named that is not there."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.text = text
+        super().__init__(
+            f"no migration {text} {where}", "name its version, or its name; see: podctl migrations status"
+        )
+
+
+class MigrationAmbiguous(PodworkError):
+    """Raised when several migrations fit what was named."""
+
+    def __init__(self, text: str, ids: Sequence[str]) -> None:
+        self.ids = list(ids)
+        super().__init__(f"several migrations fit {text}", f"give the version: {', '.join(ids)}")
+
+
+class NoPlan(PodworkError):
+    """Raised when no plan is named, and there is not one alone that could be meant."""
+
+    def __init__(self, to_do: str, numbers: Sequence[int]) -> None:
+        self.numbers = list(numbers)
+        which = (
+            f"give its number: {', '.join(map(str, numbers))}" if numbers else "see: podctl migrations status"
+        )
+        super().__init__(f"there {'are several plans' if numbers else 'is no plan'} {to_do}", which)
+
+
+class MigrationsRefused(PodworkError):
+    """Raised after a report in which the linter refused migrations."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self.ids = list(ids)
+        super().__init__(
+            f"refused: {', '.join(ids[:3])}" + (f" and {len(ids) - 3} more" if len(ids) > 3 else ""),
+            "do it the other way, or override the rule in the file, with a reason",
+        )
+
+
+class SchemaDrifted(PodworkError):
+    """Raised after a report in which the schema of a pod is not the one that its migrations lead to."""
+
+    def __init__(self, pod_ids: Sequence[int]) -> None:
+        self.pod_ids = list(pod_ids)
+        pods = ", ".join(map(str, pod_ids))
+        super().__init__(
+            f"{'pod' if len(pod_ids) == 1 else 'pods'} {pods}: the schema is not the one that was expected",
+            "run what is shown there, or write a migration for all pods",
+        )
+
+
 class LimitNotFound(PodworkError):
     """Raised when a limit is named that is not there."""
 
@@ -152,6 +231,9 @@ EXIT_CODES: dict[str, ExitCode] = {
     "UnknownRun": ExitCode.NOT_FOUND,
     "PartitionLost": ExitCode.CONFLICT,
     "InvalidRunSetting": ExitCode.USAGE,
+    "BatchEnded": ExitCode.FAILED,
+    "HookFailed": ExitCode.FAILED,
+    "ItemKills": ExitCode.FAILED,
     "InvalidCollection": ExitCode.USAGE,
     "InvalidKey": ExitCode.USAGE,
     "ForeignCursor": ExitCode.FAILED,
@@ -188,6 +270,19 @@ EXIT_CODES: dict[str, ExitCode] = {
     "ShardUnprepared": ExitCode.FAILED,
     "ForeignRedis": ExitCode.CONFLICT,
     "RelaySuperseded": ExitCode.CONFLICT,
+    # podwork_migrations
+    "InvalidMigration": ExitCode.USAGE,
+    "UnknownMigration": ExitCode.NOT_FOUND,
+    "MigrationConflict": ExitCode.CONFLICT,
+    "MigrationFailed": ExitCode.FAILED,
+    "LineLost": ExitCode.CONFLICT,
+    "LockBusy": ExitCode.CONFLICT,
+    "CopyDiffers": ExitCode.FAILED,
+    "CopyRefused": ExitCode.FAILED,
+    "UnknownPlan": ExitCode.NOT_FOUND,
+    "InvalidPlan": ExitCode.USAGE,
+    "PlanConflict": ExitCode.CONFLICT,
+    "PlanChanged": ExitCode.CONFLICT,
     # podwork_ops
     "AppNotLoaded": ExitCode.USAGE,
     "ConfirmationNeeded": ExitCode.USAGE,
@@ -196,6 +291,14 @@ EXIT_CODES: dict[str, ExitCode] = {
     "JobNotFound": ExitCode.NOT_FOUND,
     "JobAmbiguous": ExitCode.USAGE,
     "JobsLeftAlone": ExitCode.CONFLICT,
+    "RunNotFound": ExitCode.NOT_FOUND,
+    "RunAmbiguous": ExitCode.USAGE,
+    "RetriesFailed": ExitCode.FAILED,
+    "MigrationNotFound": ExitCode.NOT_FOUND,
+    "MigrationAmbiguous": ExitCode.USAGE,
+    "NoPlan": ExitCode.NOT_FOUND,
+    "MigrationsRefused": ExitCode.FAILED,
+    "SchemaDrifted": ExitCode.FAILED,
     "LimitNotFound": ExitCode.NOT_FOUND,
     "ProcessNotFound": ExitCode.NOT_FOUND,
     "PodConflict": ExitCode.CONFLICT,
@@ -212,6 +315,7 @@ EXIT_CODES: dict[str, ExitCode] = {
     "LoadFailed": ExitCode.FAILED,
     "WorkerEnded": ExitCode.FAILED,
     "Stalled": ExitCode.FAILED,
+    "BackfillFailed": ExitCode.FAILED,
     "NothingToKill": ExitCode.FAILED,
 }
 

@@ -38,7 +38,7 @@ with _out_of_sight("rich"):
     from structlog.types import EventDict, Processor, WrappedLogger
 
 # Libraries that tell at INFO what only their authors want to know.
-NOISY = ("kazoo", "sqlalchemy", "urllib3")
+NOISY = ("alembic", "kazoo", "sqlalchemy", "sqlglot", "urllib3")
 
 # Without the local variables: they hold what the application works on, and some of that is secret.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(

@@ -8,8 +8,11 @@ each child opens its own and announces itself. Leaves to others: children and si
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
 
 from podwork import App
 from podwork.identity import new_incarnation
@@ -24,6 +27,9 @@ from podwork_pods import PodState
 from podwork_pods.errors import PodUnavailable
 from podwork_pods.outbox.service import relay_service
 from podwork_pods.topology import Topology
+
+WITH_ITERATION_JOBS: Final = ("podwork_pods.iteration.iterations", "podwork_pods.transaction")
+"""Loaded before the fork, for children and job processes to share, where the application has such jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,12 @@ def run_workers(settings: Settings, pod_id: int, started: Callable[[WorkerStart]
     """
     app = load_app(settings.app.target)
     declare_schedules(settings.schedules.file, app)
+    says = _declare_migrations(settings, app)
+    if app.has_iteration_jobs():
+        for module in WITH_ITERATION_JOBS:
+            import_module(module)
     check_pod(settings, pod_id)
-    spec = worker_spec(settings, app, pod_id)
+    spec = worker_spec(settings, app, pod_id, says)
     if not settings.metrics.port:
         started(_start(settings, pod_id, None))
         return Supervisor(spec, _unobserved).run()
@@ -99,8 +109,10 @@ def check_pod(settings: Settings, pod_id: int) -> None:
         platform.topology.connections.store(pod_id).ping()
 
 
-def worker_spec(settings: Settings, app: App, pod_id: int) -> WorkerSpec:
-    """Return what the supervisor and its children need to know."""
+def worker_spec(
+    settings: Settings, app: App, pod_id: int, says: Mapping[str, str] = MappingProxyType({})
+) -> WorkerSpec:
+    """Return what the supervisor and its children need to know; `says` is what they say of themselves."""
     worker = settings.worker
     return WorkerSpec(
         pod_id=pod_id,
@@ -115,7 +127,8 @@ def worker_spec(settings: Settings, app: App, pod_id: int) -> WorkerSpec:
         revision=settings.app.revision,
         connect=lambda: connect_child(settings, app, pod_id),
         isolate=worker.isolate,
-        connect_in_job=lambda: connect_in_job(settings, app),
+        connect_in_job=lambda: connect_in_job(settings, app, pod_id),
+        says=says,
     )
 
 
@@ -141,15 +154,40 @@ def connect_child(settings: Settings, app: App, pod_id: int) -> Connections:
             relay_service(topology.outbox_rows(pod_id), topology.gates(pod_id)),
             schedules_service(app.schedules, pod_id),
             Surveyor,
+            *([topology.keeper(pod_id, app)] if app.has_iteration_jobs() else []),
         ),
+        iterations=lambda: topology.iterations(pod_id, app),
+        applied_migrations=_bind_migrations(settings, app, topology, pod_id),
     )
 
 
-def connect_in_job(settings: Settings, app: App) -> JobConnections:
+def connect_in_job(settings: Settings, app: App, pod_id: int) -> JobConnections:
     """Open what one job's own process needs, which connects nothing before it is used (`--isolate`)."""
     platform = Platform(settings, Topology.open(settings))
     platform.bind(app)
-    return JobConnections(platform.client, platform.close)
+    _bind_migrations(settings, app, platform.topology, pod_id)
+    return JobConnections(platform.client, platform.close, lambda: platform.topology.iterations(pod_id, app))
+
+
+def _declare_migrations(settings: Settings, app: App) -> Mapping[str, str]:
+    """Declare the job that applies migrations, if there are any; return what this worker says of them."""
+    if not settings.migrations.folder:
+        return {}
+    from podwork_ops import migrations  # noqa: PLC0415 - only with an application that has migrations
+
+    return migrations.declare(settings, app)
+
+
+def _bind_migrations(
+    settings: Settings, app: App, topology: Topology, pod_id: int
+) -> Callable[[], Collection[str]] | None:
+    """Let that job work in this process; return what says which migrations are applied."""
+    if not settings.migrations.folder:
+        return None
+    from podwork_ops import migrations  # noqa: PLC0415 - as above; the supervisor has loaded it
+
+    migrations.bind(settings, app, topology, pod_id)
+    return migrations.applied(topology, pod_id)
 
 
 def _unobserved(_child_pid: int, _observation: Observation) -> None:

@@ -1,7 +1,8 @@
 """An application: the registry of its job classes and the client through which it pushes them.
 
 Owns the names. The client is bound once, by whoever composes the process (`podwork_ops.connect` in a web
-process, the worker's child); nothing here reads settings or opens connections.
+process, the worker's child), and in a worker what runs iteration jobs; nothing here reads settings or opens
+connections.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from podwork.client import Client
+    from podwork.interfaces import Iterations
     from podwork.schedules.plan import CatchUp
     from podwork.schedules.rhythm import NextRun
 
@@ -39,6 +41,7 @@ class App:
         self.job_classes: dict[str, JobClass[Any]] = {}
         self.schedules = Catalogue(name)
         self._client: Client | None = None
+        self._iterations: Callable[[], Iterations] | None = None
 
     def job(
         self,
@@ -53,6 +56,7 @@ class App:
         at_most_once: bool = False,
         soft_limit_seconds: float | None = None,
         hard_limit_seconds: float | None = None,
+        requires_migration: str | None = None,
     ) -> _Declare:
         """Declare a function or a `Job` subclass as a job; used as a decorator.
 
@@ -67,6 +71,7 @@ class App:
             at_most_once: a job that has started never starts again, not even after a crash.
             soft_limit_seconds: then `TimeLimitExceeded` is raised in the job.
             hard_limit_seconds: then the process that runs it is replaced.
+            requires_migration: version of a migration; on a pod that has not had it its jobs wait.
         """
         if retry is None:
             retry = 0 if at_most_once else RetryPolicy()
@@ -79,6 +84,7 @@ class App:
             at_most_once=at_most_once,
             soft_limit_seconds=soft_limit_seconds,
             hard_limit_seconds=hard_limit_seconds,
+            requires_migration=requires_migration,
         )
         return _Declare(self, queue, name, policy)
 
@@ -139,9 +145,13 @@ class App:
         except KeyError:
             raise UnknownJob(name, list(self.job_classes)) from None
 
-    def bind(self, client: Client | None) -> None:
-        """Let `enqueue` push through this client from now on."""
+    def bind(self, client: Client | None, iterations: Callable[[], Iterations] | None = None) -> None:
+        """Let `enqueue` push through this client from now on, and iteration jobs run with these.
+
+        `iterations` is called each time such a job runs: what it returns need not be there before.
+        """
         self._client = client
+        self._iterations = iterations
 
     @property
     def client(self) -> Client:
@@ -151,6 +161,20 @@ class App:
                 f"app {self.name!r} is not connected", "call podwork_ops.connect(app) when the process starts"
             )
         return self._client
+
+    @property
+    def iterations(self) -> Iterations:
+        """What runs iteration jobs. Raises ConfigurationError when nothing was bound."""
+        if self._iterations is None:
+            raise ConfigurationError(
+                f"app {self.name!r} cannot run iteration jobs here: there is no shard",
+                "a worker (podctl workers) has one; in a test, call podwork.testing.iterate() or give shard=",
+            )
+        return self._iterations()
+
+    def has_iteration_jobs(self) -> bool:
+        """Return whether any of its jobs is one."""
+        return any(job_class.declaration is not None for job_class in self.job_classes.values())
 
     def _declare(self, target: Any, queue: str, name: str | None, policy: JobPolicy) -> JobClass[Any]:
         if not callable(target) or not hasattr(target, "__qualname__"):

@@ -59,6 +59,8 @@ def bundle_of(job_class: JobClass[Any], rows: Sequence[Mapping[str, Any]], now_m
     """
     if job_class.policy.unique is not None or job_class.policy.expires_in_seconds is not None:
         return None
+    if job_class.declaration is not None:
+        return None
     given = [dict(row) for row in rows]
     shops = [row.pop("shop_id", None) for row in given]
     if not _are_shops(shops) or not all(map(RESERVED.isdisjoint, given)):

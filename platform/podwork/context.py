@@ -99,6 +99,11 @@ class JobContext(msgspec.Struct, frozen=True):
         """How often the job was snoozed so far."""
         return int(record.read_extras(self.extras).get("z", 0))
 
+    @property
+    def group_id(self) -> str | None:
+        """What the jobs have in common that one `enqueue_on_every_pod` of an iteration job has pushed."""
+        return record.read_extras(self.extras).get("g")
+
     def follow_up(
         self,
         call: Call,

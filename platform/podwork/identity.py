@@ -2,8 +2,10 @@
 
 Owns their form. A job id is `{11 hex}{10 hex}-{shop}`: milliseconds since 1970, then a random start of
 this process counted up, then the shop. It sorts by time, is unique without asking anybody, and says whose
-job it is, so that a job is found by its id alone. An incarnation names one life of one process; a
-restarted process is another incarnation.
+job it is, so that a job is found by its id alone. A run of an iteration job has the id of the job that
+started it; those that work on it beside that one have ids of their own, which say whose they are:
+`{11 hex}{10 hex}.{k}-{shop}`, k from 1. The shop is what comes after the first dash, for scripts too. An
+incarnation names one life of one process; a restarted process is another incarnation.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from podwork import keys
 from podwork.errors import PodworkError
 
 _MASK = (1 << 40) - 1
+_HEXADECIMAL = frozenset("0123456789abcdef")
 _counter: Iterator[int] = itertools.count(secrets.randbits(40))
 
 
@@ -64,17 +67,36 @@ def shop_text(job_id: str) -> str:
     Raises:
         InvalidJobId: the text does not have the form of a job id.
     """
-    head, dash, shop = job_id.partition("-")
-    hexadecimal = len(head) == 21 and all(digit in "0123456789abcdef" for digit in head)
-    if not dash or not hexadecimal or not (shop == keys.POD_LANE or shop.isdecimal()):
-        raise InvalidJobId(job_id)
-    return shop
+    return _parts(job_id)[2]
+
+
+def run_of(job_id: str) -> str:
+    """Return the id of the run on which a job of this id works. Raises InvalidJobId."""
+    head, _, shop = _parts(job_id)
+    return f"{head}-{shop}"
+
+
+def job_of_run(run_id: str, number: int) -> str:
+    """Return the id of one of the jobs that work on a run; number 0 is the one that started it."""
+    head, _, shop = _parts(run_id)
+    return f"{head}.{number}-{shop}" if number else run_id
 
 
 def pushed_at_seconds(job_id: str) -> float:
     """Return when the job was pushed, by the pusher's clock, in seconds since 1970."""
     shop_text(job_id)
     return int(job_id[:11], 16) / 1000
+
+
+def _parts(job_id: str) -> tuple[str, str, str]:
+    """Return what stands before the shop, the number of a further job of a run or nothing, and the shop."""
+    name, dash, shop = job_id.partition("-")
+    head, dot, number = name.partition(".")
+    is_named = len(head) == 21 and set(head) <= _HEXADECIMAL
+    is_numbered = not dot or (number.isascii() and number.isdecimal() and number[0] != "0")
+    if not (dash and is_named and is_numbered) or not (shop == keys.POD_LANE or shop.isdecimal()):
+        raise InvalidJobId(job_id)
+    return head, number, shop
 
 
 def new_incarnation() -> str:

@@ -1,19 +1,22 @@
 """The protocols through which the engine meets pods, without knowing them, and the clock.
 
 Owns: `Router` (asked at push), `Fence` (asked before a run), `Outbox` (given jobs that belong to a
-transaction), `Clock`. `podwork_pods` implements the first three over the directory and the shards;
-`podwork.single` implements router and fence for an application with one pod.
+transaction), `Iterations` (run iteration jobs), `Clock`. `podwork_pods` implements the first four over the
+directory and the shards; `podwork.single` implements router and fence for an application with one pod.
 To the engine a shop is an opaque integer, a pod a number, an epoch a number that grows.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from podwork.context import JobContext
+    from podwork.job import JobClass
     from podwork.parcel import Parcel
+    from podwork.signals import JobSignal
 
 LARGEST_SHOP_ID = 2**63 - 1
 """Shops are numbered from 0 to what a signed 64-bit column holds."""
@@ -68,6 +71,25 @@ class Outbox(Protocol):
 
         Raises:
             InvalidRoute: the transaction is none of the shop's, or none on the pod's shard.
+        """
+        ...
+
+
+class Iterations(Protocol):
+    """Runs iteration jobs: their progress stands in the shard, which the engine does not know."""
+
+    def work(
+        self, job_class: JobClass[Any], args: Mapping[str, Any], context: JobContext
+    ) -> JobSignal | None:
+        """Work on the run to which this job belongs, until it is over or somebody else should go on.
+
+        Args:
+            job_class: of an iteration job, with its declaration.
+            args: the parameters, as they were pushed; they count when the run begins.
+            context: of this job, which is asked whether to stop.
+
+        Returns:
+            How the job ends, as if it had been raised; None: with success, whatever became of the run.
         """
         ...
 

@@ -20,6 +20,7 @@ from podwork.policy import JobPolicy
 if TYPE_CHECKING:
     from podwork.app import App
     from podwork.context import JobContext
+    from podwork.iteration.declaration import Declaration
     from podwork.lease import Lease
 
 P = ParamSpec("P")
@@ -55,6 +56,11 @@ class Job:
         return cls._declared().enqueue_bulk(rows, transaction=transaction)
 
     @classmethod
+    def _declaration(cls, name: str) -> Declaration | None:  # noqa: ARG003 - iteration jobs use it
+        """Return what an iteration job is made of; None for any other job."""
+        return None
+
+    @classmethod
     def _declared(cls) -> JobClass[...]:
         """Return the class's own declaration: with an inherited one the parent's `run` would be pushed."""
         declared: JobClass[...] | None = vars(cls).get("job_class")
@@ -71,6 +77,7 @@ class JobClass(Generic[P]):
     Attributes:
         name: how it is called in the queue; `module.function` unless `name=` was given.
         queue: where it is queued. policy: what else was declared about it.
+        declaration: what an iteration job is made of; None for any other job.
     """
 
     def __init__(
@@ -89,8 +96,13 @@ class JobClass(Generic[P]):
         self.name = name
         self.queue = queue
         self.policy = policy
-        self.parameters = _parameters(name, target)
+        self.declaration: Declaration | None = None
+        if isinstance(target, type) and issubclass(target, Job):
+            self.declaration = target._declaration(name)
+        self.parameters = self.declaration.parameters if self.declaration else _parameters(name, target)
         policy.check(name, self.parameters.names)
+        if self.declaration is not None:
+            self.declaration.check_policy(policy)
         self.__doc__ = target.__doc__
         self.__module__ = target.__module__
 
@@ -151,6 +163,10 @@ class JobClass(Generic[P]):
     def enqueue_on_every_pod(self, *args: Any, **kwargs: Any) -> list[str]:
         """Push the job once to every pod that accepts jobs; return the ids in the order of the pods."""
         call = Call(self, args, kwargs)
+        if self.declaration is not None:
+            from podwork.iteration.pushing import push_to_every_pod  # noqa: PLC0415 - few workers need it
+
+            return list(push_to_every_pod(self.app.client, call).ids.values())
         return [self.app.client.push(call, pod=pod_id) for pod_id in self.app.client.pod_ids()]
 
     def enqueue_bulk(self, rows: Iterable[Mapping[str, Any]], *, transaction: object = None) -> list[str]:
@@ -166,6 +182,8 @@ class JobClass(Generic[P]):
     def run(self, lease: Lease, context: JobContext) -> Any:
         """Run the job for a lease, in the calling thread."""
         args = lease.args
+        if self.declaration is not None:
+            return self.app.iterations.work(self, args, context)
         if self.parameters.takes_shop_id:
             args["shop_id"] = lease.shop_id
         target: Any = self.target  # the arguments were bound by name at push, against this signature

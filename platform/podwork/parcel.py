@@ -23,6 +23,8 @@ from podwork.unique import Lock, idempotency_lock
 SHOP_IDS = range(LARGEST_SHOP_ID + 1)
 """What a shop's id may be: what a signed 64-bit column holds, from 0."""
 NO_LOCKS: tuple[Lock, ...] = ()
+ITERATION: Mapping[str, str] = {"i": "1"}
+"""What the record of every iteration job says."""
 
 
 class PushOptions(msgspec.Struct, frozen=True, gc=False):
@@ -89,7 +91,8 @@ def parcel_of(
     job_id = identity.new_job_id(now_ms, keys.POD_LANE if shop_id is None else str(shop_id))
     plain = Parcel(job_class.queue, shop_id, job_id, job_class.name, policy.version, encoded, now_ms,
                    at_most_once=policy.at_most_once)  # fmt: skip
-    if options is None and policy.unique is None and policy.expires_in_seconds is None:
+    is_plain = policy.unique is None and policy.expires_in_seconds is None and job_class.declaration is None
+    if options is None and is_plain:
         return plain
     return _with_options(plain, job_class, args, options or PushOptions())
 
@@ -105,6 +108,8 @@ def _with_options(
         lock = policy.unique.lock(job_class.name, args)
         locks.append(lock)
         extras[policy.unique.tag] = lock.digest
+    if job_class.declaration is not None:
+        extras |= ITERATION
     expires_in = policy.expires_in_seconds if options.expires_in is None else options.expires_in
     if expires_in is not None:
         expires_ms = (due_ms or plain.pushed_ms) + _length_ms(job_class.name, "expires_in", expires_in)

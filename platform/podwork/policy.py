@@ -6,6 +6,7 @@ the job is declared. Leaves to others: carrying the policies out, each in a file
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from podwork import limits
@@ -13,6 +14,9 @@ from podwork.errors import ConfigurationError
 from podwork.limits import Limit
 from podwork.retry import RetryPolicy
 from podwork.unique import Unique
+
+MIGRATION_VERSION = re.compile(r"[0-9]{14}", re.ASCII)
+"""YYYYMMDDHHMMSS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class JobPolicy:
         at_most_once: never started twice; if its process dies meanwhile, it is buried.
         soft_limit_seconds: after so long `TimeLimitExceeded` is raised in the job.
         hard_limit_seconds: after so long its process is replaced, and the job has failed.
+        requires_migration: the version of a migration; on a pod that has not had it its jobs wait.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -37,6 +42,7 @@ class JobPolicy:
     at_most_once: bool = False
     soft_limit_seconds: float | None = None
     hard_limit_seconds: float | None = None
+    requires_migration: str | None = None
 
     def check(self, name: str, parameters: tuple[str, ...]) -> None:
         """Raise ConfigurationError if they cannot be meant so."""
@@ -58,6 +64,11 @@ class JobPolicy:
         ):
             raise ConfigurationError(
                 f"{name}: the soft limit is not below the hard one", "let the soft one come first"
+            )
+        if self.requires_migration is not None and not MIGRATION_VERSION.fullmatch(self.requires_migration):
+            raise ConfigurationError(
+                f"{name}: requires_migration={self.requires_migration!r}",
+                "give the version of a migration, the 14 digits with which its file's name begins",
             )
         if self.at_most_once and not self.retry.never:
             raise ConfigurationError(

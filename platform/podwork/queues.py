@@ -76,6 +76,16 @@ class Queues:
         answer = self.store.call("push", *pushed(groups, fresh=fresh))
         return [refusal_of(entry) for entry in answer[1:]]
 
+    def push_one(self, parcel: Parcel, epoch: int) -> bool:
+        """Accept one job under an id that was never sent before; False: the gate refused it.
+
+        Raises as `push` does.
+        """
+        answer = self.store.call(
+            "push", parcel.queue, parcel.shop, epoch, parcel.due_ms, b"1", 1, parcel.id, parcel.record(epoch)
+        )
+        return len(answer) == 1
+
     def begin_push(self, groups: Sequence[PushGroup]) -> Callable[[], list[Refusal]]:
         """Send a push under fresh ids, and return what waits for its answer; see `push` and `Store.begin`."""
         answer = self.store.begin("push", *pushed(groups, fresh=True))

@@ -14,6 +14,8 @@ from the others by its first character:
 | `p` | digest of the lock that it holds for a period |
 | `x` | when it expires, ms: it must have started before |
 | `s` | the schedule that made it |
+| `i` | `1`: an iteration job, which no reclaims bury: its run counts what dies where |
+| `g` | the group of an iteration job that was pushed to every pod |
 | `o` | `1`: its row in the outbox ends with it; else the id of the job whose content, and row, it has |
 | `f` | when it failed first, ms |
 | `z` | how often it was snoozed |

@@ -144,6 +144,59 @@ class SchedulesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     ] = ""
 
 
+class MigrationsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Migrations of the shards' schema and data, which the pods' own workers apply."""
+
+    folder: Annotated[
+        str,
+        Meta(description="The folder of the application's migration files; empty: there are none."),
+    ] = ""
+    metadata: Annotated[
+        str,
+        Meta(
+            description="SQLAlchemy's MetaData of the application, `module:attribute`, which "
+            "`podctl migrations new --autogenerate` compares with a shard."
+        ),
+    ] = ""
+    every_seconds: Annotated[
+        float, Meta(ge=1, description="How often each pod looks for a migration that may begin.")
+    ] = 60.0
+    queue: Annotated[str, Meta(description="The queue in which the job that applies migrations waits.")] = (
+        "default"
+    )
+    lock_budget_seconds: Annotated[
+        Positive,
+        Meta(
+            description="How long a statement of a migration may wait for a lock, and so make the "
+            "application wait behind it; then it is tried again, later and later."
+        ),
+    ] = 3
+    statement_seconds: Annotated[
+        Seconds,
+        Meta(
+            description="How long one statement of a migration may take on MariaDB or MySQL before its "
+            "connection counts as lost."
+        ),
+    ] = 21_600.0
+    halt_queue_latency_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="A plan halts when a job waits longer for a worker, on a pod that has migrated or "
+            "is about to; 0: it does not.",
+        ),
+    ] = 0.0
+    halt_error_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="A plan halts when a larger share of attempts fails, from 0 to 1, on such a pod; "
+            "0: it does not.",
+        ),
+    ] = 0.0
+
+
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The HTTP endpoint of a worker: /metrics, /livez, /readyz."""
 
@@ -171,6 +224,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shard: ShardSettings = ShardSettings()
     worker: WorkerSettings = WorkerSettings()
     schedules: SchedulesSettings = SchedulesSettings()
+    migrations: MigrationsSettings = MigrationsSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from msgspec import structs
 from sqlalchemy import Engine
 
 from podwork.settings import RedisSettings, ShardSettings
@@ -25,11 +26,12 @@ from podwork_pods.pod import Pod, PodState
 class _Open:
     """What one process has opened, by pod; each with the URL that it was made for.
 
-    An engine's key says, beside the pod, whether it commits every statement by itself.
+    An engine's key says, beside the pod, whether it commits every statement by itself, and how long it waits
+    for an answer, if not as usual.
     """
 
     def __init__(self) -> None:
-        self.engines: dict[tuple[int, bool], tuple[str, Engine]] = {}
+        self.engines: dict[tuple[int, bool, float | None], tuple[str, Engine]] = {}
         self.stores: dict[int, tuple[str, Store]] = {}
         self.lock = threading.Lock()
 
@@ -48,15 +50,18 @@ class PodConnections:
         self._redis = redis or RedisSettings()
         self._own = PerProcess(_Open)
 
-    def engine(self, pod_id: int, *, autocommit: bool = False) -> Engine:
+    def engine(self, pod_id: int, *, autocommit: bool = False, answer_seconds: float | None = None) -> Engine:
         """Return the shard's engine; or one of which each statement is a transaction (`make_engine`).
+
+        `answer_seconds`: for so long it waits for an answer, instead of `shard.read_timeout_seconds`.
 
         Raises:
             UnknownPod, PodUnavailable: there is no such pod, or it is down.
         """
         pod = self._serving(pod_id, "reach its shard")
-        url, engine = self._own.get().engines.get((pod_id, autocommit), ("", None))
-        return engine if engine is not None and url == pod.shard_url else self._open_engine(pod, autocommit)
+        key = (pod_id, autocommit, answer_seconds)
+        url, engine = self._own.get().engines.get(key, ("", None))
+        return engine if engine is not None and url == pod.shard_url else self._open_engine(pod, *key[1:])
 
     def store(self, pod_id: int) -> Store:
         """Return the pod's Redis.
@@ -72,16 +77,26 @@ class PodConnections:
         """Return the pod to whose shard this engine, or a view of it, leads; None: it is not one of these."""
         own = self._own.peek()
         opened = list(own.engines.items()) if own is not None else []
-        return next((pod_id for (pod_id, _), (_, ours) in opened if ours.pool is engine.pool), None)
+        return next((pod_id for (pod_id, *_), (_, ours) in opened if ours.pool is engine.pool), None)
 
-    def shard_engine(self, pod: Pod, *, must_exist: bool = True, autocommit: bool = False) -> Engine:
+    def shard_engine(
+        self,
+        pod: Pod,
+        *,
+        must_exist: bool = True,
+        autocommit: bool = False,
+        answer_seconds: float | None = None,
+    ) -> Engine:
         """Return a new engine for a pod's shard, to prepare or probe it; the caller disposes of it."""
 
         def unavailable(why: str) -> ShardUnavailable:
             return ShardUnavailable(pod.id, address_of(pod.shard_url), why)
 
+        settings = self._shard
+        if answer_seconds is not None:
+            settings = structs.replace(settings, read_timeout_seconds=answer_seconds)
         engine = make_engine(
-            pod.shard_url, unavailable, self._shard, must_exist=must_exist, autocommit=autocommit
+            pod.shard_url, unavailable, settings, must_exist=must_exist, autocommit=autocommit
         )
         unbroken.watch(engine)
         return engine
@@ -101,14 +116,14 @@ class PodConnections:
             raise PodUnavailable(pod_id, pod.state, doing)
         return pod
 
-    def _open_engine(self, pod: Pod, autocommit: bool) -> Engine:
-        own, key = self._own.get(), (pod.id, autocommit)
+    def _open_engine(self, pod: Pod, autocommit: bool, answer_seconds: float | None) -> Engine:
+        own, key = self._own.get(), (pod.id, autocommit, answer_seconds)
         with own.lock:
             url, engine = own.engines.get(key, ("", None))
             if engine is None or url != pod.shard_url:
                 if engine is not None:
                     engine.dispose()  # what is checked out is closed when it comes back
-                engine = self.shard_engine(pod, autocommit=autocommit)
+                engine = self.shard_engine(pod, autocommit=autocommit, answer_seconds=answer_seconds)
                 own.engines[key] = (pod.shard_url, engine)
             return engine
 

@@ -14,6 +14,7 @@ _NO_SUCH_TABLE = 1146
 _TABLE_EXISTS = 1050
 _INDEX_EXISTS = 1061
 _DUPLICATE_ROW = 1062
+_SYNTAX = 1064
 
 
 def is_deadlock(error: Exception) -> bool:
@@ -29,6 +30,11 @@ def is_lock_timeout(error: Exception) -> bool:
 def is_missing_table(error: Exception) -> bool:
     """Whether the statement names a table that is not there."""
     return _code(error) == _NO_SUCH_TABLE or "no such table" in str(_original(error))
+
+
+def is_syntax_error(error: Exception) -> bool:
+    """Whether the server does not know such a statement."""
+    return _code(error) == _SYNTAX
 
 
 def is_already_there(error: Exception) -> bool:

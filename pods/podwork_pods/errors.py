@@ -92,13 +92,14 @@ class ShopMoving(ShopOnHold):
 
 
 class TransactionBroken(PodworkError):
-    """Raised when a shop's transaction was ended, or would be, in the middle of its block."""
+    """Raised when a transaction of a shop or a run was ended, or would be, in the middle of its block."""
 
-    def __init__(self, shop_id: int, why: str) -> None:
+    def __init__(self, shop_id: int | None, why: str) -> None:
         self.shop_id = shop_id
         self.why = why
         super().__init__(
-            f"shop {shop_id}: the transaction is over before its block: {why}",
+            f"{'the pod' if shop_id is None else f'shop {shop_id}'}: "
+            f"the transaction is over before its block: {why}",
             "inside the block write no DDL, no COMMIT and no autocommit; use session.commit()",
         )
 

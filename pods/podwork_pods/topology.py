@@ -8,11 +8,15 @@ composition root).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
+from podwork.app import App
 from podwork.client import Client
-from podwork.interfaces import Route
+from podwork.interfaces import Iterations, Route
 from podwork.queues import Queues
 from podwork.settings import Settings
 from podwork_pods.cache import DirectoryCache
@@ -31,6 +35,8 @@ from podwork_pods.roster import Roster
 from podwork_pods.routing import DirectoryRouter, PodFence
 
 if TYPE_CHECKING:
+    from podwork.worker.spec import Service
+    from podwork_pods.iteration.shard import IterationShard
     from podwork_pods.transaction import ShopTransactions
 
 
@@ -49,6 +55,7 @@ class Topology:
         self.connections = PodConnections(self.roster.pod, settings.shard, settings.redis)
         self._ringer = Ringer(self.connections.store)
         self.outbox = ShardOutbox(Places(self.connections.pod_of, self.roster.pods), self._ringer.ring)
+        self._iterations: dict[int, Iterations] = {}
 
     @classmethod
     def open(cls, settings: Settings) -> Topology:
@@ -101,6 +108,42 @@ class Topology:
         """Return the gates that the pod's fences call for."""
         return Gates(pod_id, partial(self.connections.engine, pod_id), self.directory.locate)
 
+    def iterations(self, pod_id: int, app: App) -> Iterations:
+        """Return what runs the application's iteration jobs on the pod; the same one for each of them."""
+        found = self._iterations.get(pod_id)
+        if found is None:  # two threads may come here: the first one's stays
+            # Not at the top: a worker without such jobs has no use for it.
+            from podwork_pods.iteration.iterations import ShardIterations  # noqa: PLC0415 - see above
+            from podwork_pods.iteration.run_jobs import RunJobs  # noqa: PLC0415 - see above
+            from podwork_pods.iteration.throttles.throttles import PodThrottles  # noqa: PLC0415 - see above
+
+            single = partial(self.connections.engine, pod_id, autocommit=True)
+            throttles = PodThrottles(pod_id, single, partial(self.queues, pod_id))
+            made = ShardIterations(
+                self.iteration_shard(pod_id),
+                RunJobs(app).of_class,
+                throttles.of,
+                lease_seconds=self.settings.worker.lease_seconds,
+            )
+            found = self._iterations.setdefault(pod_id, made)
+        return found
+
+    def keeper(self, pod_id: int, app: App) -> Service:
+        """Return the service that sees to it that the pod's runs have jobs."""
+        from podwork_pods.iteration.keeper import keeper_service  # noqa: PLC0415 - as in `iterations`
+        from podwork_pods.iteration.run_jobs import RunJobs  # noqa: PLC0415 - as in `iterations`
+
+        shard, lease_seconds = self.iteration_shard(pod_id), self.settings.worker.lease_seconds
+        return keeper_service(shard, RunJobs(app).of_known, lease_seconds)
+
+    def iteration_shard(self, pod_id: int) -> IterationShard:
+        """Return the pod's shard as runs see it."""
+        from podwork_pods.iteration.shard import IterationShard  # noqa: PLC0415 - as in `iterations`
+
+        engine = self.connections.engine
+        single = partial(engine, pod_id, autocommit=True)
+        return IterationShard(pod_id, partial(engine, pod_id), single, lambda: self.transactions)
+
     def allocate_shop(self) -> tuple[int, Route]:
         """Make a new shop on one of the active pods; return its number and its route.
 
@@ -113,20 +156,26 @@ class Topology:
         """Make the directory's tables; repeatable. The registry makes its own at the first `put`."""
         self.directory.create_schema()
 
-    def prepare_shard(self, pod_id: int) -> None:
+    def prepare_shard(self, pod_id: int, *further: Callable[[Connection], object]) -> None:
         """Make podwork's tables in the pod's shard (and an SQLite shard's file); repeatable.
 
+        `further` make those of packages that this one does not know.
         In a shard that was prepared by an earlier version it makes what has been added since.
 
         Raises:
             UnknownPod: there is no such pod.
             ShardUnavailable: its shard cannot be reached.
         """
+        from podwork_pods.iteration import schema as runs_schema  # noqa: PLC0415 - no worker makes tables
+
         pod: Pod = self.registry.get(pod_id)
         engine = self.connections.shard_engine(pod, must_exist=False)
         try:
             create_tables(engine, self.shard_fence(pod_id).create_schema)
             create_tables(engine, schema.create)
+            create_tables(engine, runs_schema.create)
+            for create in further:
+                create_tables(engine, create)
         finally:
             engine.dispose()
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import ExceptionContext
 from podwork_pods.engines import in_transaction
 from podwork_pods.errors import TransactionBroken
 
-_SHOP = "podwork_shop"
+_ENCLOSED = "podwork_enclosed"
 
 
 def watch(engine: Engine) -> None:
@@ -27,24 +27,27 @@ def watch(engine: Engine) -> None:
     event.listen(engine, "handle_error", _after_error)
 
 
-def enclose(connection: Connection, shop_id: int) -> None:
+def enclose(connection: Connection, shop_id: int | None) -> None:
     """Say that the connection is in a transaction of the shop, until the connection is given back.
+
+    None: of the pod itself, which has no fence, and whose batches rest on other locks.
 
     Raises:
         TransactionBroken: it commits every statement by itself.
     """
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         raise TransactionBroken(shop_id, "autocommit was asked for")
-    connection.execution_options(**{_SHOP: shop_id})
+    connection.execution_options(**{_ENCLOSED: (shop_id,)})
 
 
 def _after_statement(connection: Connection, cursor: Any, *_: object) -> None:
-    shop_id = connection.get_execution_options().get(_SHOP)
+    enclosed = connection.get_execution_options().get(_ENCLOSED)
     # An answer with rows does not say whether a transaction is open; but what ends one has no rows.
-    if shop_id is None or cursor.description is not None:
+    if enclosed is None or cursor.description is not None:
         return
     if not in_transaction(connection.connection.dbapi_connection):
         connection.invalidate()
+        [shop_id] = enclosed
         raise TransactionBroken(shop_id, "a statement committed it")
 
 
@@ -52,7 +55,7 @@ def _after_error(context: ExceptionContext) -> None:
     connection = context.connection
     if connection is None or context.is_disconnect or context.sqlalchemy_exception is None:
         return
-    if _SHOP in connection.get_execution_options() and not _is_still_open(connection):
+    if _ENCLOSED in connection.get_execution_options() and not _is_still_open(connection):
         # SQLAlchemy then refuses the connection until the session is rolled back; the pool keeps its others.
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = False

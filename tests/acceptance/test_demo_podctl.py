@@ -36,7 +36,9 @@ def start(processes: Processes, temporary: Path, *options: str) -> ManagedProces
     return processes.podctl("demo", *options, environment={"TMPDIR": str(temporary)})
 
 
-@pytest.mark.parametrize("stack", ["embedded", pytest.param("servers", marks=pytest.mark.servers)])
+@pytest.mark.parametrize(
+    "stack", ["embedded", pytest.param("servers", marks=[pytest.mark.servers, pytest.mark.slow])]
+)
 def test_every_check_holds_although_a_worker_is_killed(
     processes: Processes, temporary: Path, stack: str
 ) -> None:
@@ -51,6 +53,14 @@ def test_every_check_holds_although_a_worker_is_killed(
     assert [pod["pod_id"] for pod in report["pods"]] == [1, 2, 3]
     assert all(pod["orders"] > LIMIT / 5 for pod in report["pods"])
     assert f"run the jobs: {LIMIT:,} jobs" in done.stderr
+    backfill = report["backfill"]
+    assert backfill["rows_done"] == backfill["lines"] > 9 * LIMIT
+    assert backfill["states"] == ["succeeded"] * 3
+    assert backfill["interruptions"] >= 4, "each pod by its restart, and one by its kill"
+    assert backfill["kill"]["held"] >= 1
+    assert backfill["applied"] == {"1": 2, "2": 2, "3": 2}
+    assert (backfill["retries"], backfill["jobs_meanwhile"] > 0) == (1, True)
+    assert "check every net price: " in done.stderr
     assert nothing_left(temporary)
 
 

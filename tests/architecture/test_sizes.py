@@ -12,7 +12,9 @@ FILE_MEDIAN_LINES = 120
 FUNCTION_P90_LINES = 30
 
 # Path -> why it may be longer. Empty is best.
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "platform/podwork/settings.py": "the one table of all settings, with what each is for",
+}
 
 
 def test_no_file_is_longer_than_the_cap_without_a_reason() -> None:

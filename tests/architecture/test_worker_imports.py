@@ -25,6 +25,8 @@ NEEDLESS: dict[str, str] = {
     "sqlalchemy.orm": "only with an application that opens shops' transactions",
     "pymysql": "only with a shard on MySQL or MariaDB",
     "kazoo": "only with a registry in ZooKeeper",
+    "podwork.iteration": "only with an application that has iteration jobs",
+    "podwork_pods.iteration": "likewise",
     "podwork.testing": "for an application's tests",
     "podwork.inspection": "for people who ask how a pod stands",
     "podwork.why": "for people who ask why a job stands",
@@ -70,6 +72,20 @@ app = App("shop")
 @app.job()
 def note(shop_id: int) -> None:
     pass
+"""
+WITH_ITERATION = f"""{PLAIN}
+from collections.abc import Sequence
+from podwork import IterationJob
+from podwork_pods import rows
+
+
+@app.job()
+class Fill(IterationJob):
+    def collection(self):
+        return rows("orders")
+
+    def each_batch(self, items: Sequence[int]) -> None:
+        pass
 """
 WITH_TRANSACTIONS = f"{PLAIN}\nfrom podwork_pods import shop_transaction\n"
 
@@ -130,6 +146,16 @@ def test_a_child_carries_no_other_command(folder: Path) -> None:
 def test_who_opens_transactions_has_the_orm_before_the_worker_forks(folder: Path) -> None:
     (folder / "shop.py").write_text(WITH_TRANSACTIONS)
     assert "sqlalchemy.orm" in loaded("import shop, sys\nprint(*sys.modules, sep='\\n')", folder)
+
+
+def test_who_has_iteration_jobs_has_their_loop_before_the_worker_forks(folder: Path) -> None:
+    (folder / "shop.py").write_text(WITH_ITERATION)
+    before_the_fork = AS_A_CHILD.replace("self.connect().close()", "pass")
+    modules = loaded(before_the_fork, folder)
+    assert {"podwork_pods.iteration.iterations", "sqlalchemy.orm"} <= modules
+    assert "podwork_pods.iteration.keeper" in loaded(AS_A_CHILD, folder), "a child that may lead keeps runs"
+    needless = set(NEEDLESS) - {"podwork.iteration", "podwork_pods.iteration", "sqlalchemy.orm"}
+    assert needless.isdisjoint(modules)
 
 
 def test_logging_hides_rich_from_nobody_else(folder: Path) -> None:

@@ -5,8 +5,11 @@ Names choose what runs (default: all but `layouts`):
 | name | what |
 | --- | --- |
 | contest | push, drain, idle, latency, waiting jobs: podwork and every peer, in turns |
+| duels | single pushes and idle latency against Sidekiq and Huey, in bursts by turns |
 | kills | kill -9 of every worker in mid-drain: jobs lost and doubled |
 | recovery, processes, fairness, growth | podwork alone: see `alone/` |
+| iteration | backfills on MariaDB beside a loop by hand, and what stops them: see `alone/iteration.py` |
+| migrations | a pod with nothing pending; plan and status of 500 migrations on 200 pods |
 | limits | what the machine allows: redis-benchmark and bare loops |
 | directory_cache | a hit of the directory's cache |
 | layouts | the layouts of the queue that were compared once |
@@ -24,8 +27,8 @@ import time
 from collections.abc import Callable
 
 from tests.benchmarks import directory_cache, layouts, report
-from tests.benchmarks.alone import fairness, growth, limits, processes, recovery
-from tests.benchmarks.harness import contest, cores, kills, machine
+from tests.benchmarks.alone import fairness, growth, iteration, limits, migrations, processes, recovery
+from tests.benchmarks.harness import contest, cores, duels, kills, machine
 from tests.benchmarks.harness.contest import say
 from tests.benchmarks.harness.measured import Figures, Measured
 from tests.benchmarks.harness.stage import Stage, stage
@@ -34,10 +37,13 @@ from tests.benchmarks.peers.roster import CONTESTANTS, PODWORK, PODWORK_ITSELF, 
 from tests.benchmarks.targets import TARGETS
 
 ALONE: dict[str, Callable[[Stage, float], list[Figures]]] = {
+    "duels": lambda place, scale: [duels.measure(place, scale)],
     "recovery": lambda place, scale: [recovery.measure(place, scale)],
     "processes": lambda place, scale: [processes.measure(place, scale)],
     "fairness": lambda place, scale: [fairness.measure(place, scale)],
     "growth": lambda place, scale: growth.measure(place.redis, scale),
+    "iteration": lambda place, scale: [iteration.measure(place, scale)],
+    "migrations": lambda place, scale: [migrations.measure(place, scale)],
     "limits": lambda place, scale: [limits.measure(place.redis, scale)],
 }
 DEFAULT = ("contest", "kills", *ALONE, "directory_cache")

@@ -1,4 +1,8 @@
-"""A private Redis for a benchmark: Debian's server without persistence, on its core."""
+"""Private servers for a benchmark, on their core: Debian's Redis without persistence, and Debian's MariaDB.
+
+MariaDB runs as podwork's local stacks run it: a full row binlog, commits that outlive a kill -9 but not a
+power cut, a buffer pool of 64 MB. Where there is memory for files, its files are there.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from podwork_ops.local.account import server_account
+from podwork_ops.local.mariadb import MariadbServer
 from tests.benchmarks.harness import cores
 from tests.benchmarks.harness.guard import guard
 
@@ -76,6 +82,27 @@ def redis_under_test() -> Iterator[RedisUnderTest]:
     port = _free_port()
     with private_redis(port) as client:
         yield RedisUnderTest(f"redis://127.0.0.1:{port}/0", client)
+
+
+class _PinnedMariadb(MariadbServer):
+    def command(self) -> list[str]:
+        return cores.pinned(super().command(), cores.REDIS)
+
+
+@contextmanager
+def private_mariadb(folder: Path) -> Iterator[MariadbServer]:
+    """Start MariaDB with its data in the folder, stop it and remove the data."""
+    folder.chmod(0o711)  # the server's account passes through it
+    place = folder / "mariadb"
+    server = _PinnedMariadb("mariadb", place, server_account())
+    try:
+        server.start()
+        assert server.mark is not None
+        guard(server.mark.pid)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _free_port() -> int:

@@ -327,6 +327,30 @@ def test_the_run_can_be_told_to_stop_while_batches_are_under_way(impatient: Iter
         assert impatient.runs.orders(connection, RUN).state is RunState.PAUSING
 
 
+def test_a_batch_that_waited_for_its_lock_knows_what_the_run_was_told_meanwhile(mariadb_url: str) -> None:
+    """SQLite has one writer at a time: nobody can tell a run anything while a batch waits."""
+    stand = IterationStand(mariadb_url)
+    stand.prepare(rows=40)
+    stand.start()
+    held = stand.take("a")
+    before = stand.run().revision
+    seen: list[int] = []
+
+    def begin_batch() -> None:
+        with stand.engine.begin() as connection:
+            seen.append(stand.partitions.lock_with_run(connection, held).run_revision)
+
+    with stand.engine.begin() as connection:
+        stand.partitions.lock(connection, held)
+        batch = threading.Thread(target=begin_batch)
+        batch.start()
+        until(lambda: waits_for_a_lock(mariadb_url), message="the batch waits")
+        stand.transition(RunState.PAUSING)
+    batch.join()
+    assert seen == [before + 1]
+    stand.close()
+
+
 def test_a_taker_that_stops_between_looking_and_taking_holds_no_lock(impatient: IterationStand) -> None:
     impatient.start()
     got: list[Partition | None] = []

@@ -364,3 +364,20 @@ def test_an_item_that_is_retried_is_done_once(stand: IterationStand) -> None:
     assert [item.id for item in stand.quarantine.page(RUN, retried=False)] == [second.id]
     assert [item.retried for item in stand.quarantine.page(RUN, retried=True)] == [NOW + 5]
     assert leave_out(stand, held, 3)  # there is room again
+
+
+# Cutting
+
+
+def test_a_run_that_is_not_cut_yet_has_no_end_and_is_cut_once(stand: IterationStand) -> None:
+    with stand.engine.begin() as connection:
+        stand.runs.create(connection, NewRun(RUN, "Fill", {}), ())
+        stand.runs.transition(connection, RUN, RunState.RUNNING)
+        assert not stand.runs.finish(connection, RUN)
+    with stand.engine.begin() as connection:
+        cut = stand.runs.cut(connection, RUN, [Slice(None, (20,)), Slice((20,), None)], 40)
+        assert (cut.partitions, cut.rows_total) == (2, 40)
+    with stand.engine.begin() as connection:
+        assert stand.runs.cut(connection, RUN, [Slice(None, None)], 7) == cut
+    assert [part.slice for part in stand.partitions.of(RUN)] == [Slice(None, (20,)), Slice((20,), None)]
+    assert not stand.finish()

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from sqlalchemy import Engine, create_engine, delete, func, insert, select, update
+from sqlalchemy import Engine, create_engine, delete, func, insert, select, text, update
 
+from podwork.testing import iterate
 from podwork_ops.demo import dataset, schema
+from podwork_ops.demo.backfill import ADD_COLUMN
 from podwork_ops.demo.bulk import write_lines
 from podwork_ops.demo.check import check, read_contents
 from podwork_ops.demo.errors import LoadFailed
 from podwork_ops.demo.expectation import aggregate
 from podwork_ops.demo.installed import find_transactions
-from podwork_ops.demo.jobs import write_order
+from podwork_ops.demo.jobs import FillNetPrices, write_order
 from podwork_ops.demo.loading import Load, load
+from podwork_ops.demo.net_prices import check_net_prices
 from podwork_ops.demo.placement import spread
 from tests.support.servers import PrivateServers, fresh_mariadb
 
@@ -180,3 +183,51 @@ def test_a_shop_that_the_directory_does_not_know_is_found(shards: Shards) -> Non
     pod = shards.owners.pop(shop_id)
     assert shards.kinds() == {"row in the wrong pod"}
     assert all(f"in pod {pod}, belongs to no pod" in finding for finding in shards.findings())
+
+
+# The backfill
+
+
+@pytest.fixture
+def filled(shards: Shards) -> Engine:
+    """Return the shard of pod 1, its net prices filled in."""
+    engine = shards.engines[1]
+    with engine.begin() as connection:
+        connection.execute(text(ADD_COLUMN))
+    assert iterate(FillNetPrices, engine, pod=1, batch_size=7) == shards.loads()[0].table.num_rows
+    return engine
+
+
+def wrong(shards: Shards, engine: Engine) -> list[str]:
+    return [str(finding) for finding in check_net_prices(engine, shards.loads()[0].table)]
+
+
+def spoil(engine: Engine, change: str) -> None:
+    one = "SELECT MAX(product_id) AS p, MAX(basket_id) AS b FROM order_lines WHERE basket_id = " + (
+        "(SELECT MAX(basket_id) FROM order_lines)"
+    )
+    with engine.begin() as connection:
+        product, basket = connection.execute(text(one)).one()
+        where = f"WHERE basket_id = {basket} AND product_id = {product}"
+        assert connection.execute(text(f"{change} {where}")).rowcount == 1
+
+
+def test_net_prices_that_the_backfill_wrote_are_what_the_input_says(shards: Shards, filled: Engine) -> None:
+    assert wrong(shards, filled) == []
+
+
+def test_a_line_that_is_a_cent_off_is_found(shards: Shards, filled: Engine) -> None:
+    spoil(filled, "UPDATE order_lines SET net_cents = net_cents + 1")
+    [finding] = wrong(shards, filled)
+    assert finding.startswith("wrong net price: ")
+
+
+def test_a_line_that_is_gone_is_found(shards: Shards, filled: Engine) -> None:
+    spoil(filled, "DELETE FROM order_lines")
+    [finding] = wrong(shards, filled)
+    assert finding.startswith("other lines: ")
+
+
+def test_lines_that_were_done_twice_are_found(shards: Shards, filled: Engine) -> None:
+    iterate(FillNetPrices, filled, pod=1, batch_size=50)
+    assert len(wrong(shards, filled)) > 1

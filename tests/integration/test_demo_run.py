@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from podwork_ops.demo import DemoOptions, run, runbook
-from podwork_ops.demo.report import Kill
+from podwork_ops.demo import DemoOptions, backfill, run, runbook
+from podwork_ops.demo.report import Backfill
 
 
 @pytest.fixture
@@ -21,16 +21,16 @@ def directory(tmp_path: Path) -> Path:
 def test_an_order_lost_after_the_run_fails_the_demo_and_leaves_the_rows_to_look_at(
     directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_and_kill = runbook.run_and_kill
+    run_migrations = backfill.run_migrations
 
-    def then_lose_an_order(*arguments: Any) -> Kill:
-        kill = run_and_kill(*arguments)
+    def then_lose_an_order(*arguments: Any) -> Backfill:
+        done = run_migrations(*arguments)
         with closing(sqlite3.connect(directory / "shard-1.db")) as connection, connection:
             lost = "DELETE FROM orders WHERE basket_id = (SELECT MAX(basket_id) FROM orders)"
             assert connection.execute(lost).rowcount == 1
-        return kill
+        return done
 
-    monkeypatch.setattr(runbook, "run_and_kill", then_lose_an_order)
+    monkeypatch.setattr(runbook, "run_migrations", then_lose_an_order)
     report = run(DemoOptions(pods=2, limit=1000, directory=directory))
     assert not report.ok
     assert (report.total("orders"), report.mismatches, report.total("dead")) == (999, 1, 0)

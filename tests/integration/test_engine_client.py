@@ -14,6 +14,7 @@ from podwork.client import Client
 from podwork.errors import InvalidArguments, InvalidRoute, RedirectLoop, ShopOnHold, StoreUnavailable
 from podwork.inspection import Inspection
 from podwork.interfaces import Route
+from podwork.parcel import Parcel
 from podwork.queues import PushGroup, Queues, Refusal
 from podwork.single import SingleRouter
 from podwork.store import Store
@@ -255,12 +256,10 @@ def test_a_push_whose_answer_was_lost_is_repeated_and_stored_once(app: App, pods
     class Flaky(Queues):
         lost = 0
 
-        def push(self, groups: list[PushGroup], *, fresh: bool = True) -> list[Refusal]:  # type: ignore[override]
-            answer = super().push(groups, fresh=fresh)
-            if not self.lost:
-                self.lost += 1
-                raise StoreUnavailable("here", "the answer was lost")
-            return answer
+        def push_one(self, parcel: Parcel, epoch: int) -> bool:
+            assert super().push_one(parcel, epoch)
+            self.lost += 1
+            raise StoreUnavailable("here", "the answer was lost")
 
     flaky = Flaky(pods[1].store)
     app.bind(Client(SingleRouter(), lambda _: flaky))

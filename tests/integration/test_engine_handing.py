@@ -91,6 +91,19 @@ def test_as_much_is_handed_over_as_there_is_room_for(queues: Queues, idle: Idle)
     assert idle.look() == third
 
 
+def test_a_job_behind_others_waits_for_its_turn(queues: Queues, idle: Idle) -> None:
+    """Room was short when the others came; who has room now begins with them."""
+    queues.claim(A, ["default"], 0)
+    earlier = push(queues, 3)
+    other = Idle(queues, B, ("low", "default"))
+    queues.store.command("RPUSH", keys.idle("default"), B)  # as if it had found nothing before they came
+    queues.store.command("HSET", keys.IDLE, B, f"{other.channel} {ROOM} low default")
+    [late] = push(queues, shop="8")
+    [(handed_over, more)] = ids(other.told())
+    assert (handed_over[0], more) == (earlier[0], True)
+    assert {*handed_over, *(lease.id for lease in queues.claim(A, ["default"], 9))} == {*earlier, late}
+
+
 def test_who_claims_is_idle_no_more(queues: Queues, idle: Idle) -> None:
     queues.claim(A, ["default"], 0)
     [job_id] = push(queues)

@@ -266,6 +266,20 @@ def test_a_poison_pill_is_buried_at_the_third_reclaim(queues: Queues) -> None:
     assert "poison pill" in state.error
 
 
+def test_an_iteration_job_is_no_poison_it_goes_on_where_it_was(queues: Queues) -> None:
+    extras = record.write_extras({"g": "all", "i": "1"})
+    record_of_it = record.encode_first("default", 1, record.payload_prefix("shop.fill", 1), b"{}", extras)
+    assert queues.push([PushGroup("default", "7", 1, [(new_job_id(1, "7"), record_of_it)])]) == []
+    for number in range(4):
+        who = f"host:{number}:victim"
+        queues.register(who, {"pid": number})
+        [held] = claim(queues, who=who)
+        assert queues.start(who, held)
+        expire(queues, who)
+        assert [taken.buried for taken in queues.reclaim()] == [False]
+    assert claim(queues)[0].reclaims == 4
+
+
 def test_a_job_that_only_waited_in_dying_processes_is_never_buried(queues: Queues) -> None:
     push(queues, ("7", 1))
     for number in range(6):

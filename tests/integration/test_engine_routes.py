@@ -12,6 +12,7 @@ from podwork.client import Client
 from podwork.errors import InvalidRoute, StoreUnavailable
 from podwork.inspection import Inspection
 from podwork.interfaces import Route
+from podwork.parcel import Parcel
 from podwork.queues import PushGroup, Queues, Refusal
 from podwork.single import SingleRouter
 from podwork.store import Store
@@ -107,15 +108,17 @@ def test_a_push_accepted_without_an_answer_and_then_on_hold_enters_its_lane_once
 
         pushes = 0
 
+        def push_one(self, parcel: Parcel, epoch: int) -> bool:
+            self.pushes += 1
+            assert super().push_one(parcel, epoch)
+            self.set_gate(7, "hold", 1, 1)
+            raise StoreUnavailable("here", "the answer was lost")
+
         def push(self, groups: Sequence[PushGroup], *, fresh: bool = True) -> list[Refusal]:
             self.pushes += 1
             if self.pushes == 3:
                 self.set_gate(7, "open", 1, 1)
-            answer = super().push(groups, fresh=fresh)
-            if self.pushes == 1:
-                self.set_gate(7, "hold", 1, 1)
-                raise StoreUnavailable("here", "the answer was lost")
-            return answer
+            return super().push(groups, fresh=fresh)
 
     switching = Switching(pods[1].store)
     app.bind(Client(SingleRouter(), lambda _pod_id: switching))

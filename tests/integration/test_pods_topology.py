@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from podwork import App
 from podwork.errors import ConfigurationError
 from podwork.interfaces import Route
 from podwork.settings import Settings
 from podwork_pods.engines import create_tables
-from podwork_pods.errors import PodUnavailable, ShardUnavailable, UnknownPod
+from podwork_pods.errors import PodUnavailable, ShardUnavailable, ShardUnprepared, UnknownPod
 from podwork_pods.pod import Pod, PodState
 from podwork_pods.topology import Topology
 from tests.support.pods import NO_REDIS, embedded_topology, in_child, mariadb_topology, settings
@@ -198,6 +199,27 @@ def test_who_is_overtaken_while_making_tables_tries_again(tmp_path: Path, mariad
             connection.execute(text("DROP TABLE made"))
     with pytest.raises(DBAPIError):
         create_tables(topology.connections.engine(1), lambda connection: connection.execute(text("nonsense")))
+    topology.close()
+
+
+def test_a_prepared_shard_can_hold_runs_and_one_of_before_is_completed(tmp_path: Path) -> None:
+    topology = embedded_topology(tmp_path, [1])
+    shard = topology.iteration_shard(1)
+    assert shard.runs.page() == []
+    with topology.connections.engine(1).begin() as connection:
+        connection.execute(text("DROP TABLE podwork_quarantined"))
+        connection.execute(text("DROP TABLE podwork_runs"))
+    with pytest.raises(ShardUnprepared, match="podwork_runs"):
+        shard.runs.page()
+    topology.prepare_shard(1)
+    assert shard.runs.page() == []
+    topology.close()
+
+
+def test_the_iteration_jobs_of_a_pod_share_what_runs_them(tmp_path: Path) -> None:
+    topology, app = embedded_topology(tmp_path), App("x")
+    assert topology.iterations(1, app) is topology.iterations(1, app)
+    assert topology.iterations(1, app) is not topology.iterations(2, app)
     topology.close()
 
 

@@ -55,6 +55,43 @@ def test_the_fixtures_share_the_clock_and_are_closed_after_each_test(processes: 
     assert "4 passed" in done.stdout, done
 
 
+def test_a_suite_says_where_iteration_jobs_find_their_rows(processes: Processes) -> None:
+    done = run(
+        processes,
+        "import sqlalchemy as sa\n"
+        "from podwork import App, IterationJob\n"
+        "from podwork_pods import items\n"
+        "other = App('other')\n"
+        "@other.job()\n"
+        "class Fill(IterationJob):\n"
+        "    def collection(self):\n"
+        "        return items([1, 2, 3])\n"
+        "    def each(self, item):\n"
+        "        ran.append(item)\n"
+        "@pytest.fixture\n"
+        "def podwork_app():\n"
+        "    return other\n"
+        "class TestWithout:\n"
+        "    def test_it_says_what_is_missing(self, inline_jobs):\n"
+        "        with pytest.raises(Exception, match='there is no shard'):\n"
+        "            Fill.enqueue(pod=1)\n"
+        "class TestWith:\n"
+        "    @pytest.fixture\n"
+        "    def podwork_shard(self):\n"
+        "        engine = sa.create_engine('sqlite://', poolclass=sa.StaticPool)\n"
+        "        yield engine\n"
+        "        engine.dispose()\n"
+        "    def test_inline(self, inline_jobs):\n"
+        "        Fill.enqueue(pod=1)\n"
+        "        assert ran == [1, 2, 3]\n"
+        "    def test_draining(self, draining_jobs):\n"
+        "        Fill.enqueue(shop_id=7)\n"
+        "        draining_jobs.drain()\n"
+        "        assert ran == [1, 2, 3] * 2\n",
+    )
+    assert "3 passed" in done.stdout, done
+
+
 def test_a_suite_may_name_its_application_itself(processes: Processes) -> None:
     done = run(
         processes,

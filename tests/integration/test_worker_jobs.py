@@ -100,9 +100,21 @@ def test_a_class_of_a_newer_revision_waits_for_a_worker_that_knows_it(run: Worke
     job_id = run.push(newer)
     old = run.start()
     run.until_state(job_id, "parked")
-    assert old.stderr.count("unknown here") == 1
+    assert old.stderr.count("wait for a revision that knows it") == 1
     run.start(knows_newer=True)
     until(lambda: run.marked("runs").get(job_id), message="the newer worker runs it")
+    run.until_state(job_id, "ended")
+    assert run.marked("runs") == {job_id: 1}
+
+
+def test_a_class_that_requires_a_migration_waits_until_it_is_applied(run: WorkerRun) -> None:
+    job_id = run.push(shop.migrated)
+    worker = run.start()
+    run.until_state(job_id, "parked")
+    assert worker.stderr.count("they wait for migration 20261201000000") == 1
+    [process] = run.inspection.processes()
+    assert json.loads(process.fields["awaits"]) == {"tests.support.worker_shop.migrated": "20261201000000"}
+    run.marks.sadd("applied", "20261201000000")
     run.until_state(job_id, "ended")
     assert run.marked("runs") == {job_id: 1}
 

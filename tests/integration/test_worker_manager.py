@@ -187,7 +187,7 @@ def test_jobs_behind_others_that_do_not_end_are_given_back(queues: Queues) -> No
     running = [manager.take(), manager.take()]
     manager.step()
     assert ready(manager) == 46, "a moment is no stall"
-    manager._moved_at = time.monotonic() - 1.0
+    manager._intake.moved_at = time.monotonic() - 1.0
     manager.step()
     assert ready(manager) == 0
     counts = Inspection(queues.store).counts()
@@ -334,7 +334,7 @@ def test_jobs_given_back_without_an_answer_are_not_claimed_until_redis_answers(q
     manager.step()
     running = manager.take()
     assert running.id == first
-    manager._moved_at = time.monotonic() - 1.0  # it does not end: the two behind it are given back
+    manager._intake.moved_at = time.monotonic() - 1.0  # it does not end: the two behind it are given back
     queues.lose_release = 1
     with pytest.raises(StoreUnavailable):
         manager.step()

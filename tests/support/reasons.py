@@ -42,7 +42,10 @@ class Pod(NamedTuple):
 
 
 def fields(
-    queues: str = "default", classes: dict[str, int] | None = None, **more: int
+    queues: str = "default",
+    classes: dict[str, int] | None = None,
+    awaits: dict[str, str] | None = None,
+    **more: int,
 ) -> dict[str, str | int]:
     """Return what a process says of itself."""
     known = {"shop.collect": 1} if classes is None else classes
@@ -53,7 +56,15 @@ def fields(
         "slots": 5,
         "revision": "abc",
     }
-    return {**said, "lease_ms": LEASE_MS, "classes": json.dumps(known), "quiet": 0, "stopping": 0, **more}
+    return {
+        **said,
+        "lease_ms": LEASE_MS,
+        "classes": json.dumps(known),
+        "awaits": json.dumps(awaits or {}),
+        "quiet": 0,
+        "stopping": 0,
+        **more,
+    }
 
 
 def pod_at(url: str) -> Pod:
@@ -147,6 +158,12 @@ def of_unknown_class(pod: Pod) -> str:
     return pod.one(job_class="shop.newer")
 
 
+def of_class_that_waits(pod: Pod) -> str:
+    waits = fields(classes={"shop.collect": 1}, awaits={"shop.newer": "20261201000000"})
+    pod.queues.register(A, waits)
+    return of_unknown_class(pod)
+
+
 def without_worker(pod: Pod) -> str:
     return pod.one(queue="low")
 
@@ -190,6 +207,7 @@ PROVOKED: dict[Code, Callable[[Pod], str]] = {
     Code.NO_WORKER: without_worker,
     Code.LETTING_IN: being_let_in,
     Code.UNKNOWN_CLASS: of_unknown_class,
+    Code.AWAITS_MIGRATION: of_class_that_waits,
     Code.ALL_QUIET: quiet,
     Code.WORKERS_BUSY: lambda pod: pod.one(),
 }

@@ -65,7 +65,7 @@ class PrivateServers:
         name = f"{kind.kind}-{next(self._numbers)}"
         server: Server
         if issubclass(kind, MariadbServer):
-            server = MariadbServer(
+            server = kind(
                 name, self.directory / name, self.account, template=self._template, server_id=self.number()
             )
         else:
@@ -74,7 +74,7 @@ class PrivateServers:
         self._all.append(server)
         assert server.mark is not None
         self._guardian.watch(server.mark)
-        return cast(S, server)
+        return server
 
     def restart(self, server: Server) -> None:
         """Start a server again, on its old port, after it was stopped or killed."""

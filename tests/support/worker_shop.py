@@ -208,6 +208,17 @@ def hog(mebibytes: int) -> None:
 _hogged: list[bytearray] = []
 
 
+@app.job(requires_migration="20261201000000")
+def migrated() -> None:
+    """Runs once its migration is applied: a test says so by the mark `applied`."""
+    mark("runs")
+
+
+def applied_migrations() -> set[str]:
+    """Return what a test says is applied."""
+    return {str(version) for version in marks().smembers("applied")}
+
+
 def newer() -> None:
     """Declared by a newer revision only."""
     mark("runs")
@@ -227,6 +238,7 @@ def connect(url: str, elsewhere: str | None, lease_seconds: float) -> Connection
         client=client,
         fence=SingleFence(router, POD),
         close=stores[POD].close,
+        applied_migrations=applied_migrations,
     )
 
 

@@ -80,11 +80,12 @@ def test_a_clock_that_is_off_is_named(ahead: float) -> None:
     assert "30.0 s away" in findings(ahead=ahead)[-1].found
 
 
-def test_a_shard_without_its_fence_fails_and_one_with_it_does_not() -> None:
+def test_a_shard_without_its_fence_fails_and_one_of_before_runs_gets_a_warning() -> None:
     engine = create_engine("sqlite://")
     verdicts = [finding.verdict for finding in shard_findings(engine, 1)]
-    assert verdicts == [Verdict.OK, Verdict.FAIL]
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE podwork_fence (shop_id INTEGER)"))
-    assert [finding.verdict for finding in shard_findings(engine, 1)] == [Verdict.OK]
+    assert verdicts == [Verdict.OK, Verdict.FAIL, Verdict.WARN]
+    for table, left in (("podwork_fence", [Verdict.OK, Verdict.WARN]), ("podwork_runs", [Verdict.OK])):
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE TABLE {table} (id INTEGER)"))
+        assert [finding.verdict for finding in shard_findings(engine, 1)] == left
     engine.dispose()

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 import podwork
+import podwork_migrations
 import podwork_ops
 import podwork_pods
 from podwork.errors import PodworkError, StoreUnavailable
@@ -20,7 +21,7 @@ from podwork_ops.errors import EXIT_CODES, MEANINGS, ExitCode, exit_code
 
 
 def modules() -> Iterator[str]:
-    for package in (podwork, podwork_pods, podwork_ops):
+    for package in (podwork, podwork_pods, podwork_migrations, podwork_ops):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not found.name.endswith("__main__"):
                 yield found.name

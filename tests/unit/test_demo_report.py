@@ -11,9 +11,10 @@ from rich.console import Console
 
 from podwork_ops.demo.placement import spread
 from podwork_ops.demo.progress import Steps
-from podwork_ops.demo.report import SHOWN_FINDINGS, DemoReport, Kill, PodRow
+from podwork_ops.demo.report import SHOWN_FINDINGS, Backfill, DemoReport, Kill, PodRow
 from tests.support.wait import until
 
+FILLED = Backfill(20_000, 20_000, ["succeeded"] * 2, 3, Kill(1, 4712, 1), 9.5, {1: 2, 2: 2}, 1, 500)
 GOOD = DemoReport(
     baskets=3000,
     pods=[
@@ -23,6 +24,7 @@ GOOD = DemoReport(
     findings=[],
     kill=Kill(pod_id=2, pid=4711, held=37),
     run_seconds=2.0,
+    backfill=FILLED,
     step_seconds={"load": 1.23456},
 )
 
@@ -49,6 +51,31 @@ def test_a_good_run_is_ok_and_its_document_has_the_totals_at_the_top() -> None:
         (replace(GOOD, findings=["missing order: 7/100"]), "missing order: 7/100"),
         (replace(GOOD, pods=[replace(GOOD.pods[0], reclaimed=0)], baskets=1000), "no job was reclaimed"),
         (replace(GOOD, pods=[GOOD.pods[0], replace(GOOD.pods[1], dead=1)]), "1 jobs in the dead set"),
+        (replace(GOOD, backfill=None), "there was no backfill"),
+        (
+            replace(GOOD, backfill=replace(FILLED, rows_done=19_999)),
+            "the backfill counts 19,999 of 20,000 lines",
+        ),
+        (
+            replace(GOOD, backfill=replace(FILLED, states=["succeeded", "failed"])),
+            "the backfill's runs ended succeeded, failed",
+        ),
+        (
+            replace(GOOD, backfill=replace(FILLED, interruptions=1)),
+            "the backfill was interrupted only 1 times",
+        ),
+        (
+            replace(GOOD, backfill=replace(FILLED, applied={1: 2, 2: 1})),
+            "1 of 2 migrations are applied on pod 2",
+        ),
+        (
+            replace(GOOD, backfill=replace(FILLED, retries=0)),
+            "a migration was to fail and be retried once, not 0 times",
+        ),
+        (
+            replace(GOOD, backfill=replace(FILLED, jobs_meanwhile=0)),
+            "no job was enqueued while pods migrated",
+        ),
     ],
 )
 def test_each_check_that_does_not_hold_is_a_problem(bad: DemoReport, problem: str) -> None:

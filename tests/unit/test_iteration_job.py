@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Final
 
@@ -17,6 +18,7 @@ from podwork.iteration.collection import Batch, Collection, Cursor, Range, Range
 from podwork.iteration.declaration import OPTIONS, Declaration
 from podwork.iteration.job import IterationJob, Place
 from podwork.iteration.methods import Form
+from podwork.iteration.throttle import Held, Surroundings, Throttle
 
 CONTEXT = JobContext(job_id="job-1", job_class="x", queue="default", shop_id=7, pod_id=1, epoch=1)
 
@@ -369,6 +371,22 @@ def test_a_method_may_take_more_by_default() -> None:
     assert declaration.form is Form.EACH_RANGE
 
 
+class Quiet(Throttle):
+    name = "quiet"
+
+    def held(self, around: Surroundings) -> Held | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Unhashable(Throttle):
+    inside: list[int]
+    name: ClassVar[str] = "unhashable"
+
+    def held(self, around: Surroundings) -> Held | None:
+        return None
+
+
 WRONG_OPTIONS: dict[str, list[Any]] = {
     "target_seconds": [0, -1, float("inf"), float("nan"), "1", None, True],
     "batch_size": [0, -1, 1.5, True, None],
@@ -376,6 +394,8 @@ WRONG_OPTIONS: dict[str, list[Any]] = {
     "parallel": [0, None, True],
     "time_slice_seconds": [0, float("inf"), None],
     "quarantine_limit": [-1, 0.5, None, True],
+    "batch_attempts": [0, 1.5, None, True],
+    "throttles": [None, [], [Quiet()], (Quiet,), (object(),), (Unhashable([]),), Quiet()],
 }
 
 
@@ -392,7 +412,7 @@ def test_an_option_that_cannot_be_meant_so_is_refused(option: str, value: Any) -
 def test_every_option_is_checked_and_the_defaults_are_right() -> None:
     annotated = IterationJob.__annotations__
     assert set(OPTIONS) == {name for name in annotated if not name.startswith("_")} == set(WRONG_OPTIONS)
-    Declaration.of("job", a_job(quarantine_limit=5, target_seconds=1, parallel=8))
+    Declaration.of("job", a_job(quarantine_limit=5, target_seconds=1, parallel=8, throttles=(Quiet(),)))
 
 
 class TakesARun(IterationJob):

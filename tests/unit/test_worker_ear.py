@@ -38,7 +38,7 @@ def test_a_ring_before_the_wait_ends_it(ear: Ear) -> None:
 
 def test_a_ring_during_the_wait_ends_it(ear: Ear) -> None:
     def ring_when_it_sleeps() -> None:
-        while not ear._asleep:
+        while not ear._bell._asleep:
             pass
         ear.ring()
 

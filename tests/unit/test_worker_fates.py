@@ -17,6 +17,7 @@ from podwork.lease import Lease
 from podwork.observation import Tally
 from podwork.record import write_extras
 from podwork.signals import Bury, Cancel, Discard, Interrupted, Retry, Snooze
+from podwork.worker.awaiting import Runnable
 from podwork.worker.detours import MOMENT_SECONDS, Detours
 from podwork.worker.fates import Fates
 from podwork.worker.life import Life
@@ -94,7 +95,7 @@ class Bench:
         surroundings = Surroundings(platform, Life(ME, 10.0), Outage(), self.tally)
         settlement = Settlement(surroundings, platform)
         self.running = RunningJobs(surroundings.life)
-        self.detours = Detours(1, platform, settlement)
+        self.detours = Detours(1, platform, settlement, Runnable(App("x")))
         self.starts = Starts(settlement, self.running)
         self.fates = Fates(surroundings, settlement, self.detours, self.running)
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from podwork import App, current_job, follow_up, record
+from podwork import App, Collection, IterationJob, Snooze, current_job, follow_up, record
 from podwork.client import Client
 from podwork.context import CURRENT, JobContext
 from podwork.errors import ConfigurationError, InvalidRoute
 from podwork.identity import new_job_id
 from podwork.job import JobClass
 from podwork.lease import Lease
+from podwork.signals import JobSignal
 from podwork.single import SingleRouter
 from podwork.worker import JobConnections, WorkerSpec
 from podwork.worker.isolation import ends, job_process
@@ -42,6 +43,19 @@ def asking() -> None:
     job = current_job()
     assert job is not None
     said.append((job.should_stop(), job.cancelled))
+
+
+@app.job(name="shop.fill")
+class Fill(IterationJob):
+    """What goes through a collection is not this process's to know."""
+
+    percent: int
+
+    def collection(self) -> Collection:
+        return pytest.fail("nobody asks for it")
+
+    def each(self, item: int) -> None:
+        """Do nothing."""
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +119,19 @@ def test_what_it_pushed_is_told() -> None:
         run(job_class, lease, context)
 
     assert Stage(middleware=(pushing,)).run("shop.asking").pushed == [("low", "shop.mail")] * 2
+
+
+def test_an_iteration_job_runs_with_what_the_process_has_opened() -> None:
+    class Recorder:
+        def work(self, job_class: JobClass[Any], args: Mapping[str, Any], context: JobContext) -> JobSignal:
+            said.append((job_class.name, args, context.pod_id, context.epoch))
+            return Snooze(5, "the replica lags")
+
+    client = Client(SingleRouter(), lambda _pod_id: pytest.fail("nothing is pushed"))
+    connections = JobConnections(client, lambda: None, Recorder)
+    end = Stage(connect_in_job=lambda: connections).run("shop.fill", b'{"percent":95}')
+    assert said == [("shop.fill", {"percent": 95}, 4, 3)]
+    assert end.what == ends.Signalled("Snooze", "the replica lags", 5.0)
 
 
 def test_it_asks_the_shared_memory_whether_to_stop() -> None:

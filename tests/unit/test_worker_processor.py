@@ -14,6 +14,7 @@ from podwork.errors import PodworkError
 from podwork.identity import new_job_id
 from podwork.lease import Lease
 from podwork.single import SingleFence, SingleRouter
+from podwork.worker.awaiting import Runnable
 from podwork.worker.life import EXIT_BROKEN, EXIT_LEASE_LOST, Life, LifeThread
 from podwork.worker.manager import Ended
 from podwork.worker.middleware import run_job
@@ -39,7 +40,7 @@ class Bench:
         self.ends: list[Ended] = []
         self.running = RunningJobs(life)
         self.processor = Processor(
-            3, 1, app.job_classes, run_job, SingleFence(SingleRouter()), me,
+            3, 1, Runnable(app), run_job, SingleFence(SingleRouter()), me,
             Starts(me, self.running), me, me, self.running, life,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from podwork_ops.composition import Platform
 from podwork_ops.errors import JobAmbiguous, JobNotFound
 from podwork_pods.errors import ShardUnavailable, ShardUnprepared, UnknownShop
 
-BEGINNING = re.compile(r"[0-9a-f]{4,21}(-[0-9a-z]*)?")
+BEGINNING = re.compile(r"[0-9a-f]{4,21}(\.[0-9]*)?(-[0-9a-z]*)?")
 SHOWN = 5
 
 

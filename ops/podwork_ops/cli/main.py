@@ -44,6 +44,16 @@ COMMANDS = {
     "schedules": Lazy(
         "podwork_ops.cli.schedules", "schedules", "See what runs again and again; run, pause and change it."
     ),
+    "runs": Lazy(
+        "podwork_ops.cli.runs",
+        "runs",
+        "See how far iteration jobs are; start, pause, resume, cancel and pace them.",
+    ),
+    "migrations": Lazy(
+        "podwork_ops.cli.migrations",
+        "migrations",
+        "Write, judge, plan, run and watch migrations of the pods' shards.",
+    ),
     "processes": Lazy(
         "podwork_ops.cli.processes",
         "processes",

@@ -42,7 +42,7 @@ class Output:
         self, format_: str = "table", stdout: TextIO | None = None, stderr: TextIO | None = None
     ) -> None:
         self.json = format_ == "json"
-        self._stdout = stdout or sys.stdout
+        self.stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
 
     def rows(self, noun: str, rows: Sequence[Row], columns: Sequence[Column], empty: str = "") -> None:
@@ -52,7 +52,7 @@ class Output:
         elif rows:
             from podwork_ops.cli import tables  # noqa: PLC0415 - rich, which a worker must not carry
 
-            self.write(tables.of_rows(rows, columns, self._stdout))
+            self.write(tables.of_rows(rows, columns, self.stdout))
         else:
             self.message(empty or f"no {noun.replace('_', ' ')}")
 
@@ -63,7 +63,7 @@ class Output:
             return
         from podwork_ops.cli import tables  # noqa: PLC0415 - rich, which a worker must not carry
 
-        self.write(tables.of_record(row, columns, self._stdout))
+        self.write(tables.of_record(row, columns, self.stdout))
 
     def document(self, document: Any) -> None:
         """Write one JSON document."""
@@ -71,8 +71,8 @@ class Output:
 
     def write(self, text: str) -> None:
         """Write text as it is to standard output."""
-        self._stdout.write(text)
-        self._stdout.flush()
+        self.stdout.write(text)
+        self.stdout.flush()
 
     def message(self, text: str) -> None:
         """Say something to the person at the terminal: never part of the data."""

@@ -90,7 +90,7 @@ def add(
         if not dry_run and change:
             platform.add_pod(wanted)
         elif not dry_run:
-            platform.topology.prepare_shard(pod_id)  # mends a shard that lost its tables
+            platform.prepare_shard(pod_id)  # mends a shard that lost its tables
     _report(session, wanted, "added" if change else None, dry_run)
 
 

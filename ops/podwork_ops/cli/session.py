@@ -50,7 +50,8 @@ class Session:
         """Name the pods that did not answer, after the others' rows were written, and end with their code."""
         by_text: dict[str, list[str]] = {}
         for pod_id, failure in sorted(failures.items()):
-            by_text.setdefault(mask(str(failure)), []).append(str(pod_id))
+            text = mask(str(failure)).removeprefix(f"pod {pod_id}: ")
+            by_text.setdefault(text, []).append(str(pod_id))
         for text, pods in by_text.items():
             self.out.message(f"podctl: pod {', '.join(pods)}: {text}")
         if failures:

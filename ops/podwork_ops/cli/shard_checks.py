@@ -1,4 +1,4 @@
-"""What podwork asks of a pod's shard: that it answers, is recent enough, and has its fence table."""
+"""What podwork asks of a pod's shard: that it answers, is recent enough, and has its tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from sqlalchemy import Engine, inspect, text
 
 from podwork_ops.cli.finding import Finding, Verdict
 
-FENCE_TABLE = "podwork_fence"
+TABLES = {
+    "podwork_fence": (Verdict.FAIL, ""),
+    # A shard of an earlier version has none, and is missed by applications with such jobs alone.
+    "podwork_runs": (Verdict.WARN, ": iteration jobs cannot run there"),
+}
+"""What a shard has to have, with how bad it is if it has not, and what follows."""
 OLDEST_VERSIONS = {"MariaDB": (10, 6), "MySQL": (8, 0), "SQLite": (3, 35)}
 
 
@@ -19,12 +24,13 @@ def shard_findings(engine: Engine, pod_id: int) -> Iterator[Finding]:
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
         took_ms = (time.perf_counter() - begun) * 1000
-        has_fence = inspect(connection).has_table(FENCE_TABLE)
+        missing = [table for table in TABLES if not inspect(connection).has_table(table)]
     yield _version(engine, f"{took_ms:.0f} ms")
-    if not has_fence:
+    for table in missing:
+        verdict, consequence = TABLES[table]
         yield Finding(
-            Verdict.FAIL,
-            f"the shard of pod {pod_id} has no table {FENCE_TABLE}",
+            verdict,
+            f"the shard of pod {pod_id} has no table {table}{consequence}",
             "add the pod again: podctl pods add prepares its shard",
         )
 

@@ -26,6 +26,11 @@ STYLES = {
     "active": "green", "live": "green", "ok": "green", "ready": "green",
     "draining": "yellow", "frozen": "yellow", "quiet": "yellow", "warn": "yellow", "scheduled": "cyan",
     "stopping": "yellow", "paused": "yellow", "late": "red",
+    "running": "green", "applied": "green", "done": "green", "succeeded": "green",
+    "soaking": "cyan", "draft": "cyan", "waiting": "cyan", "pending": "dim",
+    "skipped": "yellow", "edited": "yellow", "held": "yellow", "blocked": "yellow",
+    "reverting": "yellow", "reverted": "yellow",
+    "halted": "red", "failed": "red", "cancelled": "red", "refused": "red", "drifted": "red",
     "down": "red", "silent": "red", "dead": "red", "fail": "red", "unreachable": "red",
 }  # fmt: skip
 
@@ -49,6 +54,22 @@ def of_record(row: Row, columns: Sequence[Column], stream: TextIO) -> str:
     for column in columns:
         grid.add_row(column.header.lower(), _cell(column, row))
     return render(grid, stream)
+
+
+def of_finding(row: Row, style: str, stream: TextIO) -> str:
+    """Return what a linter has found: a line that can be searched for, its reason and the other way below."""
+    head = Text(row["verdict"], style=style)
+    head.append(f" to {row['route']}" if row["route"] else "", style=style)
+    head.append(f" {row['rule']}", style="bold not dim")
+    head.append(f"  {row['migration']}: {row['where']}", style="default not bold not dim")
+    head.append(f"  ({', '.join(row['dialects'])})", style="dim not bold")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, key in (("  why", "why"), ("  instead", "alternative"), ("  because", "overridden_by")):
+        if row[key]:
+            grid.add_row(name, Text(row[key]))
+    return render(head, stream) + render(grid, stream)
 
 
 def render(what: Any, stream: TextIO, least: int = 0) -> str:

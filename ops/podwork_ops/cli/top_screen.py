@@ -112,11 +112,11 @@ def screen(frame: Frame, size: ConsoleDimensions, title: str) -> RenderableType:
     tables = _tables(frame, pods)
     shares = divide(room, [len(rows) for _, rows in tables])
     parts: list[RenderableType] = [Text(title, style="bold")]
-    parts += [_line(Text(f"pod {row['pod_id']}: {row['error']}", style="bold red")) for row in down]
+    parts += [line(Text(f"pod {row['pod_id']}: {row['error']}", style="bold red")) for row in down]
     for (columns, rows), share in zip(tables, shares, strict=True):
         parts += [] if columns is PODS else [Text()]
         if rows:
-            parts.append(_table(columns, rows, share, size.width))
+            parts.append(table(columns, rows, share, size.width))
         elif columns is not PODS:
             parts.append(Text("no processes" if columns is PROCESSES else "no queues", style="dim"))
     return Group(*parts)
@@ -161,7 +161,7 @@ def _line_of(row: Row, queues: Sequence[Row]) -> str:
 def tables(frame: Frame) -> list[RenderableType]:
     """Return the whole frame, as one look prints it."""
     pods = [row for row in frame.pods if row["error"] is None]
-    return [_table(columns, rows, len(rows), None) for columns, rows in _tables(frame, pods) if rows]
+    return [table(columns, rows, len(rows), None) for columns, rows in _tables(frame, pods) if rows]
 
 
 def _tables(frame: Frame, pods: Sequence[Row]) -> list[tuple[Sequence[Cell], Sequence[Row]]]:
@@ -183,7 +183,7 @@ def _sum(numbers: Sequence[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _table(columns: Sequence[Cell], rows: Sequence[Row], most: int, width: int | None) -> RenderableType:
+def table(columns: Sequence[Cell], rows: Sequence[Row], most: int, width: int | None) -> RenderableType:
     """Return the first rows as a table; what grows has what the others leave of `width` (None: no bound)."""
     cut = len(rows) > most
     shown = rows[: max(0, most - 1)] if cut else rows
@@ -207,6 +207,7 @@ def _text(cell: str | Text) -> Text:
     return cell if isinstance(cell, Text) else Text(cell)
 
 
-def _line(text: Text) -> Text:
+def line(text: Text) -> Text:
+    """Return the text as one line of the screen, cut where it does not fit."""
     text.no_wrap, text.overflow = True, "ellipsis"
     return text

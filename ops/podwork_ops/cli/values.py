@@ -138,6 +138,24 @@ class Rate(click.ParamType[tuple[int, float]]):
         return int(amount), seconds
 
 
+class RowsOrNone(click.ParamType[float]):
+    """A number of rows above 0, or none, which is 0."""
+
+    name = "rows"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        if value == "none":
+            return 0.0
+        try:
+            number = float(str(value).removesuffix("/s").replace("_", ""))
+        except ValueError:
+            number = 0.0
+        if not 0 < number < 1e15:
+            self.fail(f"{value!r} is no number of rows - write 5000, or none for no limit", param, ctx)
+        return number
+
+
 class JsonObject(click.ParamType[dict[str, Any]]):
     """A JSON object: {"full": true}."""
 

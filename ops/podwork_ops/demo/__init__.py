@@ -1,7 +1,8 @@
-"""`podctl demo`: the platform's main job on real input, with a kill in mid-run and a check at the end.
+"""`podctl demo`: the platform's main jobs on real input, with kills in mid-run and a check at the end.
 
 `runbook` is the demo from top to bottom; the other files are its steps: `installed`, `dataset`,
-`placement`, `loading` (with `bulk` and `schema`), `workers`, `monitor`, `expectation`, `check`, `report`.
+`placement`, `loading` (with `bulk` and `schema`), `workers`, `monitor`, `backfill`, `expectation`, `check`,
+`net_prices`, `report`.
 `jobs` is the application that the workers load. Needs the extra `podwork[demo]`.
 """
 

@@ -79,6 +79,14 @@ class Stalled(DemoError):
         )
 
 
+class BackfillFailed(DemoError):
+    """Raised when the backfill fails on a pod."""
+
+    def __init__(self, pod_id: int, why: str, logs: Path) -> None:
+        self.pod_id = pod_id
+        super().__init__(f"the backfill failed on pod {pod_id}: {why}", f"see the logs in {logs}")
+
+
 class NothingToKill(DemoError):
     """Raised when the run ended before a worker was seen to hold jobs, so that the kill proves nothing."""
 

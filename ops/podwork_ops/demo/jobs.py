@@ -1,22 +1,65 @@
-"""The demo's application: one job that turns a basket's lines into an order.
+"""The demo's application: a job that turns a basket's lines into an order, and a backfill over all lines.
 
-Owns: the job `collect_order`. Promises: it may run any number of times, and counts once: the order and
-the revenue are written in one transaction, and only the run that inserted the order adds the revenue.
-Workers load it with `--app podwork_ops.demo.jobs:app`.
+Owns: the job `collect_order` and the iteration job `FillNetPrices`. Promises: the first may run any number of
+times, and counts once: the order and the revenue are written in one transaction, and only the run that
+inserted the order adds the revenue. The second does each line once, and would be found out if it did not: it
+adds to the column that it fills. Workers load it with `--app podwork_ops.demo.jobs:app`.
 
-The SQL is written out: with 156,000 jobs, building statements would cost more than running them.
+The SQL of an order is written out: with 156,000 jobs, building statements would cost more than running them.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, table, update
 
-from podwork import App
-from podwork_pods import shop_transaction
+from podwork import App, Collection, Cursor, Held, IterationJob, Surroundings
+from podwork_pods import Function, rows, shop_transaction
+from podwork_pods.iteration.collections.keys import Key
 
 app = App("demo")
+
+KEY_COLUMNS = ("shop_id", "basket_id", "product_id")
+CENTS = ("net_cents", "sales_cents", "coupon_discount_cents", "coupon_match_discount_cents")
+LINES = table("order_lines", *map(column, (*KEY_COLUMNS, *CENTS)))
+KEY = Key("order_lines", [LINES.c[name] for name in KEY_COLUMNS])
+# The discount at the shelf is in the sales value already.
+ADD_NET = update(LINES).values(
+    net_cents=LINES.c.net_cents
+    + LINES.c.sales_cents
+    - LINES.c.coupon_discount_cents
+    - LINES.c.coupon_match_discount_cents
+)
+
+
+BRAKES = "DEMO_BRAKES"
+"""The environment variable that names a folder; a file in it holds a pod's backfill back."""
+
+
+def brake(around: Surroundings) -> Held | None:
+    """Hold a pod's backfill back until the demo has set its pace."""
+    folder = os.environ.get(BRAKES)
+    is_on = folder is not None and (Path(folder) / f"brake-{around.pod_id}").exists()
+    return Held("is on", retry_seconds=0.1) if is_on else None
+
+
+@app.job(queue="low")
+class FillNetPrices(IterationJob):
+    """Write what each line cost after coupons into its new column, range by range."""
+
+    throttles = (Function("brake", brake),)
+
+    def collection(self) -> Collection:
+        """Return the lines of the pod, along their primary key."""
+        return rows("order_lines", key=KEY_COLUMNS)
+
+    def each_range(self, lo: Cursor, hi: Cursor, /) -> None:
+        """Fill in the lines from one key to the other."""
+        dialect = self.session.get_bind().dialect.name
+        self.session.execute(ADD_NET.where(KEY.between(dialect, lo, hi)))
 
 
 @app.job(queue="default")

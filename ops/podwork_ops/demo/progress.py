@@ -7,7 +7,7 @@ for JSON; without a terminal no line rewrites another: one at a step's end, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
@@ -28,6 +28,14 @@ class Step(Protocol):
         ...
 
 
+class Parts(Protocol):
+    """One step in progress that has parts, which go on side by side."""
+
+    def reach(self, part: str, done: int) -> None:
+        """Say how far a part is."""
+        ...
+
+
 class Steps:
     """The steps of one demo, on one stream."""
 
@@ -45,6 +53,20 @@ class Steps:
             yield step
         self.seconds[name] = time.monotonic() - started
 
+    @contextmanager
+    def parts(self, name: str, totals: Mapping[str, int], unit: str = "lines") -> Iterator[Parts]:
+        """Run one step in parts; on a terminal each of them has a bar of its own below the step's."""
+        started = time.monotonic()
+        if self._has_bars:
+            with self._progress() as progress:
+                bars = _Bars(progress, name, totals, unit)
+                yield bars
+                bars.end()
+        else:
+            with self._lines(name, sum(totals.values()), unit) as step:
+                yield _Sum(step)
+        self.seconds[name] = time.monotonic() - started
+
     def say(self, line: str) -> None:
         """Write a line; on a terminal above the bar of the step."""
         self._console.print(line, markup=False)
@@ -57,17 +79,20 @@ class Steps:
 
     @contextmanager
     def _bar(self, name: str, total: int, unit: str) -> Iterator[Step]:
-        with Progress(
+        with self._progress() as progress:
+            step = _Bar(progress, name, total, unit)
+            yield step
+            step.end()
+
+    def _progress(self) -> Progress:
+        return Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description:<29}"),
             BarColumn(bar_width=max(10, min(30, self._console.width - BESIDE_THE_BAR))),
             _Seconds(),
             _Amount(),
             console=self._console,
-        ) as progress:
-            step = _Bar(progress, name, total, unit)
-            yield step
-            step.end()
+        )
 
 
 class _Lines:
@@ -107,6 +132,39 @@ class _Bar:
         """Fill it."""
         total = self._total or 1
         self._progress.update(self._task, total=total, completed=total)
+
+
+class _Bars:
+    """A step as a bar, with a bar for each of its parts below."""
+
+    def __init__(self, progress: Progress, name: str, totals: Mapping[str, int], unit: str) -> None:
+        self._whole = _Bar(progress, name, sum(totals.values()), unit)
+        self._parts = {part: _Bar(progress, f"  {part}", total, unit) for part, total in totals.items()}
+        self._done = dict.fromkeys(totals, 0)
+
+    def reach(self, part: str, done: int) -> None:
+        """Draw it."""
+        self._done[part] = done
+        self._parts[part].reach(done)
+        self._whole.reach(sum(self._done.values()))
+
+    def end(self) -> None:
+        """Fill them."""
+        for bar in (*self._parts.values(), self._whole):
+            bar.end()
+
+
+class _Sum:
+    """A step in parts, as one without."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._done: dict[str, int] = {}
+
+    def reach(self, part: str, done: int) -> None:
+        """Add it up."""
+        self._done[part] = done
+        self._step.reach(sum(self._done.values()))
 
 
 class _Seconds(ProgressColumn):

@@ -2,7 +2,8 @@
 
 Owns: `DemoReport`, its verdict, its table and its JSON. Promises: `ok` is true only if every check held:
 each basket has exactly one right order, revenues are right, every row is in its shop's pod, nothing is
-dead, and the kill was survived, that is, at least one job was reclaimed.
+dead, and the kill was survived, that is, at least one job was reclaimed; the backfill did every line, was
+interrupted, and all its runs succeeded; both migrations are applied on every pod, one after a retry.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 SHOWN_FINDINGS = 20
+MIGRATIONS = 2
 COUNTED = ("shops", "orders", "jobs", "retries", "reclaimed", "dead")
 
 
@@ -43,6 +45,41 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Backfill:
+    """The backfill over all lines; `kill.held` counts partitions."""
+
+    lines: int
+    rows_done: int
+    states: list[str]
+    """How the run of each pod ended."""
+    interruptions: int
+    kill: Kill
+    seconds: float
+    applied: Mapping[int, int]
+    """By pod: how many migrations are applied there; two were to be."""
+    retries: int
+    """How often a migration was tried again after it had failed."""
+    jobs_meanwhile: int
+    """How many other jobs were enqueued meanwhile."""
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line for each thing that is not as it must be."""
+        if self.rows_done != self.lines:
+            yield f"the backfill counts {self.rows_done:,} of {self.lines:,} lines"
+        if set(self.states) != {"succeeded"}:
+            yield f"the backfill's runs ended {', '.join(self.states)}"
+        if self.interruptions < len(self.states):
+            yield f"the backfill was interrupted only {self.interruptions} times"
+        for pod_id, number in self.applied.items():
+            if number != MIGRATIONS:
+                yield f"{number} of {MIGRATIONS} migrations are applied on pod {pod_id}"
+        if self.retries != 1:
+            yield f"a migration was to fail and be retried once, not {self.retries} times"
+        if not self.jobs_meanwhile:
+            yield "no job was enqueued while pods migrated"
+
+
+@dataclass(frozen=True, slots=True)
 class DemoReport:
     """The whole result."""
 
@@ -52,6 +89,7 @@ class DemoReport:
     kill: Kill | None
     run_seconds: float
     """From the first job enqueued to the last one finished."""
+    backfill: Backfill | None = None
     form: str = "embedded"
     """What the stack was made of."""
     step_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -78,6 +116,7 @@ class DemoReport:
             yield f"{self.total('dead'):,} jobs in the dead set"
         if not self.total("reclaimed"):
             yield "no job was reclaimed"
+        yield from self.backfill.problems() if self.backfill else ["there was no backfill"]
         yield from self.findings[:SHOWN_FINDINGS]
         if len(self.findings) > SHOWN_FINDINGS:
             yield f"... and {len(self.findings) - SHOWN_FINDINGS:,} more"
@@ -98,6 +137,7 @@ class DemoReport:
             "form": self.form,
             "pods": [{**asdict(row), "jobs_per_second": round(row.jobs_per_second, 1)} for row in self.pods],
             "kill": asdict(self.kill) if self.kill else None,
+            "backfill": asdict(self.backfill) if self.backfill else None,
             "step_seconds": {name: round(seconds, 3) for name, seconds in self.step_seconds.items()},
             "problems": list(self.problems()),
         }
@@ -110,8 +150,13 @@ class DemoReport:
         for problem in self.problems():
             console.print(f"[red]✗[/] {problem}" if console.is_terminal else f"failed: {problem}")
         if self.ok:
-            verdict = "every check held: one order per basket, equal revenues, no row misplaced"
-            console.print(f"[green]✓[/] {verdict}" if console.is_terminal else verdict)
+            lines = self.backfill.lines if self.backfill else 0
+            for verdict in (
+                "every check held: one order per basket, equal revenues, no row misplaced",
+                "both migrations are applied on every pod, once, though one had failed",
+                f"the backfill survived restarts and a kill: {lines:,} net prices to the cent",
+            ):
+                console.print(f"[green]✓[/] {verdict}" if console.is_terminal else verdict)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold", show_footer=True)

@@ -18,12 +18,14 @@ from rich.console import Console
 from podwork.settings import load as load_settings
 from podwork_ops.composition import Platform, open_platform
 from podwork_ops.demo import dataset, jobs, schema
+from podwork_ops.demo.backfill import run_migrations
 from podwork_ops.demo.check import Contents, check, read_contents
 from podwork_ops.demo.errors import NothingToKill
 from podwork_ops.demo.expectation import aggregate
 from podwork_ops.demo.installed import find_transactions
 from podwork_ops.demo.loading import Load, load
 from podwork_ops.demo.monitor import Monitor, Progress
+from podwork_ops.demo.net_prices import check_net_prices
 from podwork_ops.demo.options import DemoOptions
 from podwork_ops.demo.placement import spread
 from podwork_ops.demo.progress import Steps
@@ -68,12 +70,19 @@ def _run_on(stack: DemoStack, platform: Platform, table: pa.Table, steps: Steps)
         enqueue(baskets, steps)
         kill = run_and_kill(monitor, baskets, steps)
         run_seconds = monitor.run_seconds()
+        done = {pod_id: monitor.totals(pod_id) for pod_id in monitor.pod_ids}
+        of_pod = tables_by_pod(platform, table)
+        lines = {pod_id: mine.num_rows for pod_id, mine in of_pod.items()}
+        backfill = run_migrations(platform, workers, lines, baskets, stack.directory, steps)
     with steps.step("check every order and revenue"):
         engine = platform.topology.connections.engine
         shards = [read_contents(pod_id, engine(pod_id)) for pod_id in monitor.pod_ids]
         findings = check(aggregate(table), owners(platform), shards)
-    rows = [_pod_row(contents, monitor) for contents in shards]
-    return DemoReport(len(baskets), rows, [str(each) for each in findings], kill, run_seconds)
+    with steps.step("check every net price", table.num_rows, "lines"):
+        for pod_id, mine in of_pod.items():
+            findings += check_net_prices(engine(pod_id), mine)
+    rows = [_pod_row(contents, monitor, done[contents.pod_id]) for contents in shards]
+    return DemoReport(len(baskets), rows, [str(each) for each in findings], kill, run_seconds, backfill)
 
 
 def assign_shops(platform: Platform, table: pa.Table, steps: Steps) -> None:
@@ -88,12 +97,18 @@ def assign_shops(platform: Platform, table: pa.Table, steps: Steps) -> None:
 
 def load_lines(platform: Platform, table: pa.Table, steps: Steps) -> None:
     """Write each shop's lines into its pod's shard."""
+    of_pod = tables_by_pod(platform, table)
+    loads = [Load(pod.id, pod.shard_url, of_pod[pod.id]) for pod in platform.pods()]
+    with steps.step("load lines into the shards", table.num_rows, "lines") as step:
+        load(loads, step.reach)
+
+
+def tables_by_pod(platform: Platform, table: pa.Table) -> dict[int, pa.Table]:
+    """Return the lines of each pod's shops, as the input has them."""
     by_pod: dict[int, list[int]] = {pod.id: [] for pod in platform.pods()}
     for shop_id, pod_id in owners(platform).items():
         by_pod[pod_id].append(shop_id)
-    loads = [Load(pod.id, pod.shard_url, dataset.of_shops(table, by_pod[pod.id])) for pod in platform.pods()]
-    with steps.step("load lines into the shards", table.num_rows, "lines") as step:
-        load(loads, step.reach)
+    return {pod_id: dataset.of_shops(table, shop_ids) for pod_id, shop_ids in by_pod.items()}
 
 
 def start_workers(workers: Workers, monitor: Monitor, steps: Steps) -> None:
@@ -158,9 +173,8 @@ def owners(platform: Platform) -> dict[int, int]:
     return found
 
 
-def _pod_row(contents: Contents, monitor: Monitor) -> PodRow:
+def _pod_row(contents: Contents, monitor: Monitor, totals: Mapping[str, int]) -> PodRow:
     pod_id = contents.pod_id
-    totals = monitor.totals(pod_id)
     done = totals.get("acknowledged", 0)
     return PodRow(
         pod_id=pod_id,

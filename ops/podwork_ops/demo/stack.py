@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from podwork_ops.demo.errors import DirectoryTaken
+from podwork_ops.demo.migration_files import write_migrations
 from podwork_ops.demo.options import KEPT_DIRECTORY, DemoOptions
 from podwork_ops.demo.progress import Steps
 from podwork_ops.local.stack import LocalStack
@@ -40,6 +41,7 @@ def demo_stack(options: DemoOptions, steps: Steps) -> Iterator[DemoStack]:
         with steps.step(f"start the {options.form} stack", options.pods, "pods"):
             up = LocalStack.up(directory, options.pods, options.served, guarded=not options.keep)
         stack = DemoStack(directory, Path(up.config), options.form)
+        write_migrations(directory, stack.config)
         yield stack
     except Exception:
         _leave(directory, options, steps)
@@ -83,6 +85,7 @@ def _how_to_look(directory: Path) -> str:
 the stack is up; look at it:
     export PODWORK_CONFIG={shlex.quote(f"{directory}/podwork.toml")}
     podctl queues list
+    podctl migrations status
     podctl shops list --pod 1
     podctl local status --dir {folder}
 run a worker of pod 1 again:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from podwork_ops.demo.errors import WorkerEnded
+from podwork_ops.demo.jobs import BRAKES
 from podwork_ops.local.guardian import Guardian
 from podwork_ops.local.process import mark_of
 
@@ -56,6 +57,10 @@ class WorkerProcess:
         self._signal_group(signal.SIGKILL)
         self._process.wait()
 
+    def restart(self) -> None:
+        """Have it replace its children one by one, as a deployment does (HUP to the supervisor)."""
+        self._process.send_signal(signal.SIGHUP)
+
     def ask_to_stop(self) -> None:
         """Have it drain and end, as an operator does (TERM to the supervisor alone)."""
         if self._process.poll() is None:
@@ -84,8 +89,10 @@ class Workers:
         """
         self._config = config
         self._logs = logs
-        threads = {"PODWORK_WORKER_THREADS": str(THREADS[form])}
-        self._environment = {**_without_podwork(os.environ), **SETTINGS, **threads}
+        self.threads = THREADS[form]
+        """How many jobs of a pod run at once."""
+        threads = {"PODWORK_WORKER_THREADS": str(self.threads)}
+        self._environment = {**_without_podwork(os.environ), **SETTINGS, **threads, BRAKES: str(logs)}
         self._guardian = Guardian()
         self._number = itertools.count(1)
         self._by_pod: dict[int, WorkerProcess] = {}

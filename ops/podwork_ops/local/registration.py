@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from podwork.settings import load
+from podwork_ops import migrations
 from podwork_ops.local.blueprint import PodAddress
 from podwork_pods.errors import RegistryConflict
 from podwork_pods.pod import Pod
@@ -26,7 +27,7 @@ def register(config: Path, addresses: Sequence[PodAddress], progress: Callable[[
         for address in addresses:
             if _put(topology.registry, address):
                 progress(f"pod {address.pod_id} registered")
-            topology.prepare_shard(address.pod_id)
+            migrations.prepare(topology, address.pod_id)
     finally:
         topology.close()
 

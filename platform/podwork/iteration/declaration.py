@@ -1,9 +1,10 @@
 """A declared iteration job: what was written is checked, and made ready for each run.
 
-Owns: `Declaration`, the check of the options, and of what `collection()` returns. Promises: what cannot be
-run is refused when the job is declared, with what to write instead; what cannot be worked through, before the
-first batch. Leaves to others: the loop, and the job's policies, which are like any other job's
-(`podwork.policy`).
+Owns: `Declaration`, the check of the options, of the policies that such a job may not have, and of what
+`collection()` returns. Promises: what cannot be run is refused when the job is declared, with what to write
+instead; what cannot be worked through, before the first batch. Leaves to others: the loop, and the policies,
+which are like any other job's (`podwork.policy`): they are about each of the jobs that work on a run, one
+after the other and side by side, and not about the run.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from podwork.iteration.collection import Collection, RangeCollection
 from podwork.iteration.job import IterationJob, application_classes, forms_of
 from podwork.iteration.methods import ARGUMENTS, FORMS, Form, check_method
 from podwork.iteration.parameters import defaults_of, parameters_of
+from podwork.iteration.throttle import Throttle
+from podwork.policy import JobPolicy
 
 
 def _is_duration(value: Any) -> bool:
@@ -35,13 +38,35 @@ def _is_count_or_none(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
+def _are_throttles(value: Any) -> bool:
+    return type(value) is tuple and all(
+        not isinstance(throttle, type) and isinstance(throttle, Throttle) and _is_hashable(throttle)
+        for throttle in value
+    )
+
+
+def _is_hashable(value: object) -> bool:
+    # A list inside a frozen dataclass is found only by trying.
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 OPTIONS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "target_seconds": (_is_duration, "give a number of seconds above 0"),
     "batch_size": (_is_count, "give a whole number from 1"),
     "most_rows": (_is_count, "give a whole number from 1"),
     "parallel": (_is_count, "give a whole number from 1"),
     "time_slice_seconds": (_is_duration, "give a number of seconds above 0"),
+    "batch_attempts": (_is_count, "give a whole number from 1"),
     "quarantine_limit": (_is_count_or_none, "give a whole number; 0: the run fails with its first bad item"),
+    "throttles": (
+        _are_throttles,
+        "give a tuple of throttles, such as (ThreadsRunning(most=25),); one of your own is a class with name "
+        "and held(around), and hashable: a frozen dataclass, say, with no list in it",
+    ),
 }
 """The options of a class, each with its check and the remedy."""
 
@@ -72,6 +97,34 @@ class Declaration:
                 check_method(name, target, method)
         return cls(name, target, form, parameters_of(name, target, frozenset(OPTIONS)))
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The values of the parameters that may be left out."""
+        return defaults_of(self.target, self.parameters)
+
+    def check_policy(self, policy: JobPolicy) -> None:
+        """Raise ConfigurationError for a policy that can only be meant for the run, and not for its jobs."""
+        if policy.at_most_once:
+            raise ConfigurationError(
+                f"{self.name}: at_most_once: its jobs have to start again, after each time slice and each "
+                "interruption",
+                "leave it out: what a batch writes on the shard is done once anyway; give what it does "
+                "elsewhere its idempotency_key",
+            )
+        if policy.unique is not None:
+            raise ConfigurationError(
+                f"{self.name}: unique: a run has many jobs, and goes on when each of them has ended",
+                "leave it out, and give enqueue() an idempotency_key",
+            )
+        for label in ("soft_limit_seconds", "hard_limit_seconds"):
+            limit_seconds, slice_seconds = getattr(policy, label), self.target.time_slice_seconds
+            if limit_seconds is not None and limit_seconds <= slice_seconds:
+                raise ConfigurationError(
+                    f"{self.name}: {label}={limit_seconds:g}: each of its jobs works for "
+                    f"{slice_seconds:g} seconds before it makes room",
+                    "set it well above time_slice_seconds: it is for a batch that does not come back",
+                )
+
     def job(self, context: JobContext, args: Mapping[str, Any], shop_id: int | None) -> IterationJob:
         """Return a job of the class with its parameters set, for one execution.
 
@@ -82,7 +135,7 @@ class Declaration:
         self.parameters.encode(given)
         job = self.target(context)
         # Copied: a list that one run changes must not be another run's.
-        for parameter, value in {**deepcopy(defaults_of(self.target, self.parameters)), **given}.items():
+        for parameter, value in {**deepcopy(self.defaults), **given}.items():
             setattr(job, parameter, value)
         if self.parameters.takes_shop_id:
             setattr(job, "shop_id", shop_id)  # noqa: B010 - only a class that annotates it has it

@@ -21,13 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from podwork.errors import ConfigurationError
 from podwork.iteration import cursor as cursors
 from podwork.iteration.collection import Collection, Cursor
 from podwork.iteration.methods import FORMS, Form
 from podwork.job import Job
+
+if TYPE_CHECKING:
+    from podwork.iteration.declaration import Declaration
+    from podwork.iteration.throttle import Throttle
 
 
 class Place(NamedTuple):
@@ -65,6 +69,10 @@ class IterationJob(Job):
     """After so long the run goes to the back of its queue, so that it does not hold a processor for ever."""
     quarantine_limit: ClassVar[int] = 0
     """How many items of a run may fail and be left out, each with its error; one more fails the run."""
+    batch_attempts: ClassVar[int] = 3
+    """How often an item that fails is tried alone, before it is left out, or the run fails."""
+    throttles: ClassVar[tuple[Throttle, ...]] = ()
+    """What holds the run back while its pod has other worries; each of them has to let it go on."""
 
     _place: Place | None = None
 
@@ -113,7 +121,7 @@ class IterationJob(Job):
         """Called once in a run, before its first batch."""
 
     def on_pause(self) -> None:
-        """Called each time the run has been paused, after its last batch."""
+        """Called each time the run has been paused while it was worked on, after its last batch."""
 
     def on_resume(self) -> None:
         """Called each time a paused or failed run goes on, before its next batch."""
@@ -159,6 +167,12 @@ class IterationJob(Job):
             yield
         finally:
             self._place = before
+
+    @classmethod
+    def _declaration(cls, name: str) -> Declaration:
+        from podwork.iteration.declaration import Declaration  # noqa: PLC0415 - it imports this module
+
+        return Declaration.of(name, cls)
 
     def _here(self, name: str) -> Place:
         if self._place is None:

@@ -52,33 +52,41 @@ local function list_idle(incarnation, channel, room, queues)
   for queue in string.gmatch(queues, '%S+') do redis.call('RPUSH', IDLE_IN .. queue, incarnation) end
 end
 
--- Take a process off the lists. Answers its note, nil: it is on none.
-local function unlist(incarnation)
-  local note = redis.call('HGET', IDLE, incarnation)
-  if not note then return nil end
-  redis.call('HDEL', IDLE, incarnation)
-  local channel, room, queues = string.match(note, '^(%S+) (%d+) (.+)$')
-  for queue in string.gmatch(queues, '%S+') do redis.call('LREM', IDLE_IN .. queue, 0, incarnation) end
+local function read_note(note)
+  local channel, room, queues = string.match(note or '', '^(%S+) (%d+) (.+)$')
   return channel, tonumber(room), queues
 end
 
--- Take the process that has waited longest for work of the queue off the lists, passing over those that do not hear
--- (their connection ended) or have no lease any more. Nil: nobody waits.
+-- Take a process off the lists.
+local function unlist(incarnation)
+  local channel, _, queues = read_note(redis.call('HGET', IDLE, incarnation))
+  if not channel then return end
+  redis.call('HDEL', IDLE, incarnation)
+  for queue in string.gmatch(queues, '%S+') do redis.call('LREM', IDLE_IN .. queue, 0, incarnation) end
+end
+
+-- The process that has waited longest for work of the queue; it stays on the lists, as the last one of this queue's.
+-- Those that do not hear (their connection ended) or have no lease any more leave them. Nil: nobody waits.
 local function next_idle(queue)
+  local list = IDLE_IN .. queue
   while true do
-    local incarnation = redis.call('LPOP', IDLE_IN .. queue)
+    local incarnation = redis.call('LMOVE', list, list, 'LEFT', 'RIGHT')
     if not incarnation then return nil end
-    local channel, room, queues = unlist(incarnation)
+    local channel, room, queues = read_note(redis.call('HGET', IDLE, incarnation))
     if channel and redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 and has_lease(incarnation) then
       return incarnation, channel, room, queues
     end
+    unlist(incarnation)
+    redis.call('LREM', list, 0, incarnation)
   end
 end
 
 -- Tell one idle process that the queue may have work. Who is told and leaves work behind tells the next (claim.lua).
 local function wake(queue)
   local incarnation, channel = next_idle(queue)
-  if incarnation then redis.call('PUBLISH', channel, '') end
+  if not incarnation then return end
+  unlist(incarnation)
+  redis.call('PUBLISH', channel, '')
 end
 
 -- Put ids into the shop's lane, at its end or (`front`) at its head in the given order. A lane that had

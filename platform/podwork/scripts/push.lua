@@ -27,7 +27,10 @@ while at <= #ARGV do
   end
   if #ids > 0 then
     accepted = accepted + #ids
-    if due == '0' then
+    local alone = fresh and due == '0' and #ARGV == 8
+    if alone and hand_straight(queue, shop, ARGV[7], ARGV[8]) then
+      break
+    elseif due == '0' then
       line_up(queue, shop, ids)
       lined_up[queue] = (lined_up[queue] or 0) + #ids
     else

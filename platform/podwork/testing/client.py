@@ -7,12 +7,13 @@ follows a push.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from podwork.client import Client
 from podwork.interfaces import Clock, Router
 from podwork.job import Call, JobClass
+from podwork.parcel import Parcel
 from podwork.queues import Queues
 from podwork.testing.transactions import Kept, Transactions
 
@@ -30,6 +31,11 @@ class BlockClient(Client):
         job_id = super().push(call, **options)
         self.pushed()
         return job_id
+
+    def send(self, parcels: Sequence[Parcel], pod: int | None) -> None:
+        """Push parcels under the ids that they have; see `Client.send`."""
+        super().send(parcels, pod)
+        self.pushed()
 
     def push_bulk(
         self, job_class: JobClass[Any], rows: Iterable[Mapping[str, Any]], *, transaction: object = None

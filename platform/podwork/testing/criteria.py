@@ -166,6 +166,8 @@ def listed(jobs: Sequence[EnqueuedJob]) -> list[str]:
 
 
 def _defaults(job_class: JobClass[Any]) -> dict[str, Any]:
+    if job_class.declaration is not None:
+        return job_class.declaration.defaults
     target = job_class.target
     # A class is a Job, which its declaration has checked.
     signature = inspect.signature(target.run if isinstance(target, type) else target)  # type: ignore[attr-defined]

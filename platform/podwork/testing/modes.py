@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from podwork.testing.client import BlockClient
 from podwork.testing.clock import VirtualClock
 from podwork.testing.draining import DrainingJobs, InlineJobs, Runners
+from podwork.testing.iterating import ShardOfTest
 from podwork.testing.jobs import FakeJobs
 from podwork.testing.pods import MemoryPods, MemoryRouter, RouterFence
 from podwork.testing.running import Runner
 from podwork.worker.life import Life
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
     from podwork.app import App
     from podwork.client import Client
     from podwork.interfaces import Router
@@ -62,6 +65,7 @@ def draining(
     pods: Sequence[int] = ONE_POD,
     router: Router | None = None,
     middleware: Sequence[Middleware] = (),
+    shard: Engine | Connection | None = None,
     most_runs: int = MOST_RUNS,
 ) -> Iterator[DrainingJobs]:
     """Record what the application pushes, and run it when the test says so.
@@ -73,10 +77,11 @@ def draining(
     Args:
         app, clock, pods, router: as in `fake`.
         middleware: what the application's workers run around jobs.
+        shard: where iteration jobs find their rows; each does all of its batches when it runs.
         most_runs: a drain with more runs than this is taken for endless.
     """
     stand = Stand.of(clock, pods, router)
-    with bound(app, stand.client):
+    with bound(app, stand.client, shard):
         yield DrainingJobs(stand.pods, stand.runners(app, middleware), app.schedules, most_runs)
 
 
@@ -88,6 +93,7 @@ def inline(
     pods: Sequence[int] = ONE_POD,
     router: Router | None = None,
     middleware: Sequence[Middleware] = (),
+    shard: Engine | Connection | None = None,
     most_runs: int = MOST_RUNS,
 ) -> Iterator[InlineJobs]:
     """Run what the application pushes before the push returns, arguments through JSON and back.
@@ -104,19 +110,22 @@ def inline(
     stand = Stand.of(clock, pods, router)
     jobs = InlineJobs(stand.pods, stand.runners(app, middleware), app.schedules, most_runs)
     stand.client.pushed = jobs.pushed
-    with bound(app, stand.client):
+    with bound(app, stand.client, shard):
         yield jobs
 
 
 @contextmanager
-def bound(app: App, client: Client) -> Iterator[None]:
-    """Let the application push through the client inside the block, and as before afterwards."""
-    before = app._client
-    app.bind(client)
+def bound(app: App, client: Client, shard: Engine | Connection | None = None) -> Iterator[None]:
+    """Let the application push through the client inside the block, and as before afterwards.
+
+    With a shard its iteration jobs run there.
+    """
+    before = app._client, app._iterations
+    app.bind(client, None if shard is None else lambda: ShardOfTest(shard))
     try:
         yield
     finally:
-        app.bind(before)
+        app.bind(*before)
 
 
 class Stand(NamedTuple):

@@ -3,6 +3,7 @@
 | fixture | is |
 | --- | --- |
 | `podwork_app` | the application: the ini option `podwork_app` names it (`shop.jobs:app`); or override it |
+| `podwork_shard` | an engine or connection for iteration jobs; override it, it is None |
 | `podwork_clock` | the time of the test, shared by the fixtures below |
 | `fake_jobs`, `draining_jobs`, `inline_jobs` | the block around the whole test, and what it gives |
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +23,9 @@ from podwork.testing.clock import VirtualClock
 from podwork.testing.draining import DrainingJobs, InlineJobs
 from podwork.testing.jobs import FakeJobs
 from podwork.testing.modes import draining, fake, inline
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
 
 OPTION = "podwork_app"
 
@@ -46,6 +51,12 @@ def podwork_app(pytestconfig: pytest.Config) -> App:
 
 
 @pytest.fixture
+def podwork_shard() -> Engine | Connection | None:
+    """Where iteration jobs find their rows; without one they fail and say so."""
+    return None
+
+
+@pytest.fixture
 def podwork_clock() -> VirtualClock:
     """The time of this test: it stands until it is moved."""
     return VirtualClock()
@@ -59,14 +70,18 @@ def fake_jobs(podwork_app: App, podwork_clock: VirtualClock) -> Iterator[FakeJob
 
 
 @pytest.fixture
-def draining_jobs(podwork_app: App, podwork_clock: VirtualClock) -> Iterator[DrainingJobs]:
+def draining_jobs(
+    podwork_app: App, podwork_clock: VirtualClock, podwork_shard: Engine | Connection | None
+) -> Iterator[DrainingJobs]:
     """Jobs are recorded; `drain()` runs them."""
-    with draining(podwork_app, clock=podwork_clock) as jobs:
+    with draining(podwork_app, clock=podwork_clock, shard=podwork_shard) as jobs:
         yield jobs
 
 
 @pytest.fixture
-def inline_jobs(podwork_app: App, podwork_clock: VirtualClock) -> Iterator[InlineJobs]:
+def inline_jobs(
+    podwork_app: App, podwork_clock: VirtualClock, podwork_shard: Engine | Connection | None
+) -> Iterator[InlineJobs]:
     """Jobs run at their push."""
-    with inline(podwork_app, clock=podwork_clock) as jobs:
+    with inline(podwork_app, clock=podwork_clock, shard=podwork_shard) as jobs:
         yield jobs

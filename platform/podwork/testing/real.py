@@ -31,13 +31,15 @@ from podwork.testing.draining import FIRST_QUEUES
 from podwork.testing.modes import bound
 from podwork.testing.pods import RouterFence
 from podwork.testing.running import Performed, Runner
+from podwork.worker.awaiting import Runnable
 from podwork.worker.boot import publish_limits
 from podwork.worker.life import Life
 from podwork.worker.promoter import promote_due, unpark_known
 from podwork.worker.reclaimer import sweep
-from podwork.worker.timekeeper import versions_known
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
     from podwork.app import App
     from podwork.client import Client
     from podwork.interfaces import Router
@@ -128,7 +130,7 @@ class RedisWorker:
         """Do what a worker's timekeeper does, and claim the next job."""
         if self._queues.heartbeat(self._life.incarnation, {"busy": 0}).expired:
             sweep(self._queues, Tally())
-        unpark_known(self._queues, versions_known(self._app))
+        unpark_known(self._queues, Runnable(self._app, whatever_they_require=True).versions)
         promote_due(self._queues)
         self._queues.sound_alarms()
         leases = self._queues.claim(self._life.incarnation, self._order, 1)
@@ -160,6 +162,7 @@ def worker(
     threads: int = 1,
     router: Router | None = None,
     middleware: Sequence[Middleware] = (),
+    shard: Engine | Connection | None = None,
 ) -> Iterator[RedisWorker]:
     """Let the application push to a real Redis, and run its jobs there with `drain()`.
 
@@ -172,6 +175,7 @@ def worker(
         threads: how many run jobs; with one, jobs run in the calling thread.
         router: knows shops and their epochs; without one every shop is here. Its first pod is this one.
         middleware: what the application's workers run around jobs.
+        shard: where iteration jobs find their rows; each does all of its batches when it runs.
 
     Raises:
         StoreUnavailable: Redis does not answer.
@@ -183,7 +187,7 @@ def worker(
     made = RedisWorker(app, queues, client, router, threads, middleware)
     try:
         made.open()
-        with bound(app, client):
+        with bound(app, client, shard):
             yield made
     finally:
         with suppress(StoreUnavailable):  # its lease ends by itself

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from podwork.observation import Attempt, Tally
 from podwork.signals import JobSignal
+from podwork.worker.awaiting import Runnable
 from podwork.worker.crew import Crew
 from podwork.worker.middleware import compose
 from podwork.worker.outage import Outage
@@ -81,8 +82,9 @@ class Runner:
         surroundings = Surroundings(queues, life, Outage(), self._tally, clock)
         spec = WorkerSpec(pod_id, app, lambda: connections, threads=1)
         manager = cast("Manager", _Desk(queues, life, self._tally))
+        runnable = Runnable(app, whatever_they_require=True)  # a test has no migrations
         chain = compose([self._watch, *middleware])
-        [self._processor] = Crew(spec, connections, surroundings, manager, chain).processors
+        [self._processor] = Crew(spec, connections, surroundings, manager, runnable, chain).processors
 
     def run(self, lease: Lease) -> Performed:
         """Run a claimed job to its end, whatever that is."""

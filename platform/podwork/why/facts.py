@@ -65,6 +65,13 @@ class Process(NamedTuple):
             return True
         return classes is None or classes.get(job_class, 0) >= version
 
+    def awaits(self, job_class: str) -> str | None:
+        """Return the migration for which the class waits here, if it does."""
+        try:
+            return msgspec.json.decode(self.fields.get("awaits", "{}"), type=dict[str, str]).get(job_class)
+        except msgspec.DecodeError:
+            return None
+
 
 class LimitFacts(NamedTuple):
     """A limit that the job falls under; `state` is None when it was removed after the job was parked."""

@@ -31,6 +31,7 @@ class Code(StrEnum):
     NO_WORKER = "no_worker"
     LETTING_IN = "letting_in"
     UNKNOWN_CLASS = "unknown_class"
+    AWAITS_MIGRATION = "awaits_migration"
     ALL_QUIET = "all_quiet"
     WORKERS_BUSY = "workers_busy"
 
@@ -55,6 +56,7 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.NO_WORKER: "no live worker serves its queue, or none lives at all",
     Code.LETTING_IN: "what it waited for is over; a worker lets it in next",
     Code.UNKNOWN_CLASS: "no live worker of its queue knows its class, or that version of it",
+    Code.AWAITS_MIGRATION: "its class requires a migration that has not been applied on this pod yet",
     Code.ALL_QUIET: "all workers of its queue are quiet or stopping",
     Code.WORKERS_BUSY: "nothing stops it: it waits for its turn",
 }

@@ -188,7 +188,12 @@ def letting_in(room: str) -> Why:
 
 
 def unknown(facts: Facts, job: JobState) -> Why:
-    """No worker knows its class."""
+    """No worker knows its class, or those that do wait for its migration."""
+    if migration := next(filter(None, (process.awaits(job.job_class) for process in facts.live)), None):
+        sentence = f"{job.job_class} requires migration {migration}, which this pod has not had"
+        remedy = f"it runs as soon as that is applied: podctl migrations status --pod {facts.pod}"
+        awaits = {"job_class": job.job_class, "migration": migration}
+        return Why(Code.AWAITS_MIGRATION, sentence, remedy, awaits)
     kind = f"{job.job_class}, version {job.version}" if job.version > 1 else job.job_class
     revisions = sorted({process.fields.get("revision", "?") for process in facts.live})
     live = f"live revisions: {', '.join(revisions)}" if revisions else "none lives"

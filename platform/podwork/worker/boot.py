@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from podwork.limits import Limits, described
 from podwork.points import reach
+from podwork.worker.awaiting import MigrationWatch, Runnable
 from podwork.worker.crew import Crew
 from podwork.worker.heartbeat import Heartbeat
 from podwork.worker.manager import Manager
 from podwork.worker.outage import TROUBLE
 from podwork.worker.prefetch import Prefetch
 from podwork.worker.queue_order import QueueOrder
-from podwork.worker.timekeeper import Timekeeper, versions_known
+from podwork.worker.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from podwork.app import App
@@ -76,6 +77,7 @@ def start(
     connections: Connections,
     surroundings: Surroundings,
     portrait: Portrait,
+    runnable: Runnable,
     heard: Callable[[Pulse], None],
     isolation: Isolation | None,
 ) -> Threads:
@@ -87,14 +89,16 @@ def start(
         surroundings.tally,
     )
     connections.client.observe_push = tally.enqueued
-    spec.app.bind(connections.client)
+    spec.app.bind(connections.client, connections.iterations)
     prefetch = Prefetch(spec.threads, spec.prefetch_seconds)
     manager = Manager(queues, QueueOrder(spec.queues), prefetch, tally, life, outage)
     portrait.manager = manager
     if isolation is not None:
         isolation.observe_push = tally.enqueued
-    crew = Crew(spec, connections, surroundings, manager, isolation.run if isolation else None)
-    timekeeper = Timekeeper(queues, versions_known(spec.app), tally, life, outage)
+    crew = Crew(spec, connections, surroundings, manager, runnable, isolation.run if isolation else None)
+    timekeeper = Timekeeper(queues, runnable, tally, life, outage)
+    if runnable.may_change and connections.applied_migrations is not None:
+        MigrationWatch(runnable, connections.applied_migrations, life).start()
 
     def hear(pulse: Pulse) -> None:
         timekeeper.heard(pulse)

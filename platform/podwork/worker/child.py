@@ -37,6 +37,7 @@ from podwork.errors import PodworkError
 from podwork.identity import new_incarnation
 from podwork.observation import Tally
 from podwork.worker import boot, life, signals
+from podwork.worker.awaiting import Runnable
 from podwork.worker.channel import (
     Beat,
     Channel,
@@ -116,7 +117,8 @@ class Child:
         self._tally = Tally()
         self._outage = Outage()
         self._life = Life(new_incarnation(), spec.lease_seconds)
-        self._portrait = Portrait(spec, self._life)
+        self._runnable = Runnable(spec.app)
+        self._portrait = Portrait(spec, self._life, self._runnable)
         self._orders = Orders()
         self._selector = selectors.DefaultSelector()
         for source in (pipe, channel, self._orders, isolation):
@@ -148,7 +150,7 @@ class Child:
         if not boot.register(surroundings, self._portrait, spec.app, wait):
             return life.EXIT_DRAINED
         threads = boot.start(
-            spec, connections, surroundings, self._portrait,
+            spec, connections, surroundings, self._portrait, self._runnable,
             lambda pulse: self._orders.put(pulse.orders), self._isolation,
         )  # fmt: skip
         self._threads = threads

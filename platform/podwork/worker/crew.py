@@ -18,6 +18,7 @@ from podwork.worker.settlement import Settlement
 from podwork.worker.starts import Starts
 
 if TYPE_CHECKING:
+    from podwork.worker.awaiting import Runnable
     from podwork.worker.manager import Manager
     from podwork.worker.spec import Connections, Surroundings, WorkerSpec
 
@@ -31,18 +32,19 @@ class Crew:
         connections: Connections,
         surroundings: Surroundings,
         manager: Manager,
+        runnable: Runnable,
         run: Run | None = None,
     ) -> None:
         life = surroundings.life
         settlement = Settlement(surroundings, manager)
         self.running = RunningJobs(life)
-        detours = Detours(spec.pod_id, connections.client, settlement)
+        detours = Detours(spec.pod_id, connections.client, settlement, runnable)
         starts = Starts(settlement, self.running)
         self.fates = Fates(surroundings, settlement, detours, self.running)
         chain = run or compose(spec.middleware)
         self.processors = [
             Processor(
-                number, spec.pod_id, spec.app.job_classes, chain, connections.fence, manager,
+                number, spec.pod_id, runnable, chain, connections.fence, manager,
                 starts, detours, self.fates, self.running, life,
             )
             for number in range(1, spec.threads + 1)

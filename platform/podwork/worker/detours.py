@@ -4,6 +4,7 @@
 | --- | --- | --- | --- |
 | cannot be read (somebody edited its record) | bury, with what is wrong | dead | yes |
 | its class, or its version, is unknown here | park until a worker knows it | parked | no |
+| its class requires a migration that the pod has not had | likewise | parked | no |
 | its shop is elsewhere (`StaleEpoch`) | forward to where the shop is, then forget | forwarded | no |
 | its shop is elsewhere, but here by the directory | snooze for a moment | interrupted | no |
 | its shop is on hold, and it had not begun | release: its lane is outside of the ring | interrupted | no |
@@ -27,6 +28,7 @@ from podwork.worker.settlement import NO_TIMES, Settlement, Times
 if TYPE_CHECKING:
     from podwork.client import Client
     from podwork.lease import Lease
+    from podwork.worker.awaiting import Runnable
 
 MOMENT_SECONDS: Final = 0.5
 
@@ -36,23 +38,24 @@ log = logging.getLogger("podwork.worker")
 class Detours:
     """Takes jobs off the road; called by the processors' threads."""
 
-    def __init__(self, pod_id: int, client: Client, settlement: Settlement) -> None:
+    def __init__(self, pod_id: int, client: Client, settlement: Settlement, runnable: Runnable) -> None:
         self._pod_id = pod_id
         self._client = client
         self._settlement = settlement
+        self._runnable = runnable
         self._unknown: set[tuple[str, int]] = set()
 
     def refuse(self, lease: Lease) -> None:
-        """Set a job aside that this revision does not know (J7), or that nobody can read."""
+        """Set a job aside whose class does not run here yet (J7), or that nobody can read."""
         if lease.fault:
             self._bury_unreadable(lease)
             return
         kind = (lease.job_class, lease.version)
         if kind not in self._unknown:  # said once a class: a deploy can park a whole queue
             self._unknown.add(kind)
-            log.warning(
-                "job class %s, version %d, is unknown here; its jobs wait for a revision with it", *kind
-            )
+            migration = self._runnable.waits_for.get(lease.job_class)
+            what = f"migration {migration}" if migration else "a revision that knows it"
+            log.warning("jobs of class %s, version %d, do not run here yet: they wait for %s", *kind, what)
         reach("worker.before-park")
         self._settlement.write(lease, "parked", lambda queues, me: queues.park(me, lease))
 

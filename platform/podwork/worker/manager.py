@@ -8,13 +8,14 @@ round trip, `Queues.turn`, as many jobs at a time as there are. Promises:
 - an end that Redis did not take is said again until it is taken or refused; the job is not run again;
 - after a claim whose answer was lost, what Redis says is held here is adopted (J1), and once a minute, too:
   the network may deliver such a claim when all was adopted;
-- what a push handed to this process while it was idle is started at once, without a claim (`Ear`);
+- what a push handed to this process while it was idle is started at once, without a claim, and without this
+  thread: an idle processor listens itself (`Intake`);
 - jobs that wait behind threads that do not end are given back, so that another worker can start them;
 - what has been given back, or may have been, is never started.
 
 `_dry` says that the last claim got less than it wanted: since then Redis lists this process as idle. Leaves
-to others: running (`Processor`), sizes (`Prefetch`), waiting and hearing (`Ear`), waking processors
-(`ReadyJobs`).
+to others: running (`Processor`), sizes (`Prefetch`), waiting and hearing (`Ear`), taking in (`Intake`),
+waking processors (`ReadyJobs`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from podwork.observation import Attempt, Tally
 from podwork.points import reach
 from podwork.worker.ear import Ear
 from podwork.worker.ended import Ended
+from podwork.worker.intake import Intake
 from podwork.worker.life import Life, LifeThread
 from podwork.worker.outage import TROUBLE, Outage, pause_seconds
 from podwork.worker.prefetch import MOST_HELD, Prefetch
@@ -72,25 +74,27 @@ class Manager(LifeThread):
         self._ear = Ear(queues.store, life.incarnation)
         self._held: dict[str, Lease] = {}
         self._ready = ReadyJobs(prefetch.threads)
+        self._intake = Intake(self._ear, self._ready, self._held)
         self._ended: deque[Ended] = deque()
         self._outgoing: list[Lease] = []
         self._unsaid: list[Ended] = []
         self._in_doubt: set[str] = set()
-        self._again: set[str] = set()
         self._lost_answer = False
         self._adopt_at = time.monotonic() + ADOPT_SECONDS
         self._failures = 0
         self._claiming = True
         self._dry = False
         self._look_at = 0.0
-        self._hint = False
-        self._moved_at = time.monotonic()
 
     # Called by processors
 
     def take(self) -> Lease:
         """Return the next job to run; block until there is one."""
         while (lease := self._ready.first()) is None:
+            if self._dry and self._claiming and self._ear.sit():
+                if (lease := self._intake.listen()) is not None:
+                    return lease
+                continue
             if not self._dry:
                 self._ear.ring()
             self._ready.wait()
@@ -104,7 +108,7 @@ class Manager(LifeThread):
     def settled(self, lease: Lease) -> None:
         """Let go of a job that a processor has retried, buried, parked, forwarded or released itself."""
         self._held.pop(lease.id, None)
-        self._moved_at = time.monotonic()
+        self._intake.moved_at = time.monotonic()
         self._ear.ring()
 
     # Called by the child's main thread
@@ -112,7 +116,8 @@ class Manager(LifeThread):
     def quiet(self) -> None:
         """Claim nothing more, and give back what is not started; what runs goes on."""
         self._claiming = False
-        self._hint = True  # what it may have been told of is for others now, and it is idle no more
+        self._intake.hint = True  # what it may have been told of is for others now, and it is idle no more
+        self._ear.stir()  # who is quiet does not sit: what comes in nevertheless is given back
         self._ear.ring()
 
     def resume(self) -> None:
@@ -163,10 +168,11 @@ class Manager(LifeThread):
 
     def step(self) -> None:
         """Do once what is to be done. Raises LeaseLost, StoreUnavailable, StoreRefused."""
-        settled = self._again and self._again.isdisjoint(self._held)
-        if self._lost_answer or settled or time.monotonic() >= self._adopt_at:
+        if self._is_behind() or time.monotonic() >= self._adopt_at:
             self._adopt()
-        self._listen()
+        if self._dry and time.monotonic() >= self._look_at:
+            self._dry = False
+        self._intake.hear()
         self._take_back()
         self._hand_on_hint()
         ended, want = self._collect_ended(), self._want()
@@ -179,7 +185,7 @@ class Manager(LifeThread):
         if self._ended and not self._want():
             # The processors have enough to do: let ends gather for a part of that time, they go together.
             time.sleep(min(GATHER_SECONDS, self._prefetch.work_ahead_seconds(len(self._ready)) / 4))
-        if self._ended or self._unsaid or self._outgoing or self._lost_answer or self._want():
+        if self._ended or self._unsaid or self._outgoing or self._is_behind() or self._want():
             self._ear.glance(often=self._dry)
         else:
             self._ear.wait(STALL_SECONDS / 2 if self._ready else IDLE_SECONDS)
@@ -207,28 +213,11 @@ class Manager(LifeThread):
         if want:
             self._dry = len(leases) < want
             self._look_at = time.monotonic() + LOOK_SECONDS
-            self._receive(leases)
+            self._intake.claimed(leases)
 
-    def _listen(self) -> None:
-        """Take in what was handed to this child, and what it was told."""
-        if self._dry and time.monotonic() >= self._look_at:
-            self._dry = False
-        try:
-            told = self._ear.hear()
-        except TROUBLE:
-            self._lost_answer = True
-            raise
-        for one in told:
-            reach("worker.told")
-            if one.more:
-                self._hint, self._dry = True, False
-            self._receive(one.leases)
-
-    def _receive(self, leases: Sequence[Lease]) -> None:
-        """Take in what this child holds from now on."""
-        # What a processor is still giving up: if it has to say so again, it gives up this claim as well.
-        self._again.update(lease.id for lease in leases if lease.id in self._held)
-        self._hand_out([lease for lease in leases if lease.id not in self._again])
+    def _is_behind(self) -> bool:
+        """Tell whether Redis may know of jobs here that this child does not."""
+        return self._lost_answer or self._intake.deaf or self._intake.owes_adopting
 
     def _account(self, ended: list[Ended], refused: Sequence[str]) -> None:
         """Count ends. A refusal after an exchange that failed only says that the first one was heard."""
@@ -248,20 +237,12 @@ class Manager(LifeThread):
             for end in ended
         )
 
-    def _hand_out(self, leases: Sequence[Lease]) -> None:
-        if not leases:
-            return
-        reach("worker.claimed")
-        self._held.update([(lease.id, lease) for lease in leases])
-        self._moved_at = time.monotonic()
-        self._ready.put(leases)
-
     def _collect_ended(self) -> list[Ended]:
         fresh: list[Ended] = []
         while self._ended and len(fresh) < MOST_HELD:
             fresh.append(self._ended.popleft())
         if fresh:
-            self._moved_at = time.monotonic()
+            self._intake.moved_at = time.monotonic()
             self._prefetch.measured(
                 [end.duration_seconds for end in fresh if end.duration_seconds is not None]
             )
@@ -311,36 +292,34 @@ class Manager(LifeThread):
         """Tell whether jobs wait behind others that do not end; then nothing is prefetched until some end."""
         if not self._ready:
             return False
-        still_seconds = time.monotonic() - self._moved_at
+        still_seconds = time.monotonic() - self._intake.moved_at
         if still_seconds < max(STALL_SECONDS, 4 * self._prefetch.prefetch_seconds):
             return False
         if self._running() < self._threads:
-            self._ready.rouse()
+            self._intake.stir()
             return False
         self._prefetch.stalled(still_seconds)
         return True
 
     def _adopt(self) -> None:
-        self._ear.close()  # what is on its way there is among what is adopted, and must not come twice
-        known = set(self._held)
-        adopted = self._queues.adopt(self.life.incarnation)
+        self._intake.adopt(lambda: self._queues.adopt(self.life.incarnation))
         self._lost_answer = self._dry = False  # who adopts is listed as idle no more
         self._adopt_at = time.monotonic() + ADOPT_SECONDS
-        self._again &= self._held.keys()
-        self._hand_out([lease for lease in adopted if lease.id not in known])
 
     # Hints
 
     def _hand_on_hint(self) -> None:
-        """Give a hint that this child cannot use to one that can; afterwards it is listed as idle no more."""
-        hint, self._hint = self._hint, False  # before looking: another thread may set it at any time
+        """Claim after a hint; one that this child cannot use is given to another, and it is idle no more."""
+        hint, self._intake.hint = self._intake.hint, False  # before looking: it may be set at any time
+        if hint:
+            self._dry = False
         if not hint or self._room() > 0:
             return
         try:
             for name in self._names.names:
                 self._queues.claim(self.life.incarnation, [name], 0)
         except TROUBLE:
-            self._hint = True
+            self._intake.hint = True
             raise
 
     def _answered(self) -> None:

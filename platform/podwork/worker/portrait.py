@@ -15,9 +15,9 @@ import msgspec
 
 from podwork.worker.memory import rss_bytes
 from podwork.worker.queue_order import QueueOrder
-from podwork.worker.timekeeper import versions_known
 
 if TYPE_CHECKING:
+    from podwork.worker.awaiting import Runnable
     from podwork.worker.life import Life
     from podwork.worker.manager import Manager
     from podwork.worker.spec import WorkerSpec
@@ -28,9 +28,10 @@ Fields = dict[str, str | int]
 class Portrait:
     """The fields of one child; `quiet` is kept by its main thread, `manager` is there once it has booted."""
 
-    def __init__(self, spec: WorkerSpec, life: Life) -> None:
+    def __init__(self, spec: WorkerSpec, life: Life, runnable: Runnable) -> None:
         self._spec = spec
         self._life = life
+        self._runnable = runnable
         self.quiet = False
         self.manager: Manager | None = None
 
@@ -40,7 +41,7 @@ class Portrait:
         return self.manager.busy if self.manager else 0
 
     def whole(self) -> Fields:
-        """Return all fields; `classes` is JSON: job class -> version."""
+        """Return all fields; `classes` is JSON: job class -> version, `awaits`: job class -> migration."""
         spec = self._spec
         return {
             "pid": os.getpid(),
@@ -48,11 +49,12 @@ class Portrait:
             "pod": spec.pod_id,
             "revision": spec.revision,
             "queues": ",".join(QueueOrder(spec.queues).names),
-            "classes": msgspec.json.encode(versions_known(spec.app)).decode(),
+            **self._classes(),
             "slots": spec.threads,
             "isolate": int(spec.isolate),
             "lease_seconds": str(spec.lease_seconds),
             "lease_ms": int(spec.lease_seconds * 1000),
+            **spec.says,
             **self.changing(),
         }
 
@@ -63,4 +65,10 @@ class Portrait:
             "quiet": int(self.quiet),
             "stopping": int(self._life.stopping),
             "rss_bytes": rss_bytes(),
+            **(self._classes() if self._runnable.may_change else {}),
         }
+
+    def _classes(self) -> Fields:
+        said = {"classes": self._runnable.versions}
+        waits = {"awaits": self._runnable.waits_for} if self._runnable.may_change else {}
+        return {name: msgspec.json.encode(value).decode() for name, value in {**said, **waits}.items()}

@@ -12,8 +12,7 @@ that cannot run (`Detours`), what has to be asked before some (`Starts`), which 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from podwork.context import CURRENT, JobContext
 from podwork.errors import PodworkError, StaleEpoch
@@ -24,8 +23,8 @@ from podwork.worker.settlement import Times
 
 if TYPE_CHECKING:
     from podwork.interfaces import Fence
-    from podwork.job import JobClass
     from podwork.lease import Lease
+    from podwork.worker.awaiting import Runnable
     from podwork.worker.detours import Detours
     from podwork.worker.fates import Fates
     from podwork.worker.middleware import Run
@@ -40,7 +39,7 @@ class Processor(LifeThread):
         self,
         number: int,
         pod_id: int,
-        job_classes: Mapping[str, JobClass[Any]],
+        runnable: Runnable,
         chain: Run,
         fence: Fence,
         manager: Manager,
@@ -53,7 +52,7 @@ class Processor(LifeThread):
         super().__init__(f"podwork-processor-{number}", life)
         self._number = number
         self._pod_id = pod_id
-        self._job_classes = job_classes
+        self._runnable = runnable
         self._chain = chain
         self._fence = fence
         self._manager = manager
@@ -72,7 +71,7 @@ class Processor(LifeThread):
         started = time.monotonic()
         if started > self.life.valid_until:
             self.life.await_lease()
-        job_class = self._job_classes.get(lease.job_class)
+        job_class = self._runnable.get(lease.job_class)
         if job_class is None or lease.version > job_class.policy.version:
             return self._detours.refuse(lease)
         try:

@@ -6,7 +6,7 @@ composition root in `podwork_ops` makes them from the settings).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,10 @@ from podwork.interfaces import Clock, SystemClock
 if TYPE_CHECKING:
     from podwork.app import App
     from podwork.client import Client
-    from podwork.interfaces import Fence
+    from podwork.interfaces import Fence, Iterations
     from podwork.observation import Tally
     from podwork.queues import Queues
+    from podwork.worker.awaiting import AppliedMigrations
     from podwork.worker.life import Life, LifeThread
     from podwork.worker.middleware import Middleware
     from podwork.worker.outage import Outage
@@ -54,7 +55,8 @@ class Connections:
     """What one child works with; made in the child, after the fork, by `WorkerSpec.connect`.
 
     `services` are started with the child. `directory_epoch` and `connected` are asked once a second and must
-    answer from memory.
+    answer from memory. `iterations` is called whenever an iteration job runs, `applied_migrations` by a
+    thread of its own; without it job classes that require a migration do not run.
     """
 
     queues: Queues
@@ -64,6 +66,8 @@ class Connections:
     directory_epoch: Callable[[], int] = _no_epoch
     connected: Callable[[], bool] = _connected
     services: tuple[Service, ...] = ()
+    iterations: Callable[[], Iterations] | None = None
+    applied_migrations: AppliedMigrations | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,14 @@ class JobConnections:
 
     client: Client
     close: Callable[[], None]
+    iterations: Callable[[], Iterations] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """One `podctl workers` command.
 
+    `says` are further fields of its processes in Redis, for people and for migrations.
     `connect` runs in every child and raises a `PodworkError` if the child can never work; an unreachable
     Redis is not that: the child waits for it. `isolate` gives each job a process of its own, which calls
     `connect_in_job`, or without one `connect`. `memory_limit_bytes` of 0 means no limit.
@@ -100,13 +106,14 @@ class WorkerSpec:
     middleware: tuple[Middleware, ...] = ()
     isolate: bool = False
     connect_in_job: Callable[[], JobConnections] | None = None
+    says: Mapping[str, str] = field(default_factory=dict)
 
     def open_in_job(self) -> JobConnections:
         """Open what a job process works with. Raises PodworkError."""
         if self.connect_in_job is not None:
             return self.connect_in_job()
         connections = self.connect()
-        return JobConnections(connections.client, connections.close)
+        return JobConnections(connections.client, connections.close, connections.iterations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from podwork.observation import Tally
+from podwork.worker.awaiting import ASK_SECONDS, Runnable
 from podwork.worker.life import Life, LifeThread
 from podwork.worker.outage import TROUBLE, Outage, pause_seconds
 from podwork.worker.promoter import promote_due, unpark_known
 from podwork.worker.reclaimer import sweep
 
 if TYPE_CHECKING:
-    from podwork.app import App
     from podwork.queues import Pulse, Queues
 
 LONGEST_PAUSE_SECONDS: Final = 0.9
@@ -34,14 +33,12 @@ log = logging.getLogger("podwork.worker")
 
 
 class Timekeeper(LifeThread):
-    """Does what is due for the pod as a whole; `known`: job class -> the latest version that runs here."""
+    """Does what is due for the pod as a whole; `runnable`: the job classes that may run here now."""
 
-    def __init__(
-        self, queues: Queues, known: Mapping[str, int], tally: Tally, life: Life, outage: Outage
-    ) -> None:
+    def __init__(self, queues: Queues, runnable: Runnable, tally: Tally, life: Life, outage: Outage) -> None:
         super().__init__("podwork-timekeeper", life)
         self._queues = queues
-        self._known = known
+        self._runnable = runnable
         self._tally = tally
         self._outage = outage
         self._redis_ahead_seconds = time.time() - time.monotonic()
@@ -75,8 +72,10 @@ class Timekeeper(LifeThread):
             self._somebody_expired = False
             sweep(self._queues, self._tally)
         if now >= self._unpark_at:
-            self._unpark_at = now + self.life.lease_seconds
-            if unparked := unpark_known(self._queues, self._known):
+            lease_seconds = self.life.lease_seconds
+            # What waits for a migration is let in soon after it; asking costs a script each time.
+            self._unpark_at = now + (ASK_SECONDS if self._runnable.waits_for else lease_seconds)
+            if unparked := unpark_known(self._queues, self._runnable.versions):
                 log.info("%d parked jobs are queued again: this revision knows their class", unparked)
         # Where no alarm was set lately, the next look at them may miss a turn: it halves what idling costs.
         looks = now < self._alarms_until or not self._looked
@@ -92,8 +91,3 @@ class Timekeeper(LifeThread):
                 pass
         ahead = [due - redis_now_ms for due in (job_due_ms, alarm_due_ms) if due is not None]
         return min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, min(ahead, default=1e9) / 1000))
-
-
-def versions_known(app: App) -> dict[str, int]:
-    """Return the job classes that the application declares, with their versions."""
-    return {name: job_class.policy.version for name, job_class in app.job_classes.items()}

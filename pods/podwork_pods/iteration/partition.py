@@ -60,10 +60,21 @@ class Partition(NamedTuple):
     slot: int | None
     state: PartitionState
     attempts: int
+    tried_rows: int | None
+    tried_alone: int
     interruptions: int
     throttle_reason: str | None
     last_error: str | None
     updated: float
+
+    def is_held_since(self, moment: float, forced: int) -> bool:
+        """Whether it is held by somebody who said since then that it lives, and whose lease is not void.
+
+        `forced` is the run's.
+        """
+        return (
+            self.state is PartitionState.RUNNING and self.leased_at >= moment and self.lease_forced >= forced
+        )
 
 
 COLUMNS = tuple(partitions.c)
@@ -78,7 +89,8 @@ def read(row: Any) -> Partition:
 
 def new_row(run_id: str, number: int, part: Slice, now: float) -> dict[str, Any]:
     """Return the row of a partition that nobody has worked on."""
-    zeros = ("rows_done", "batches", "lease_epoch", "lease_forced", "revision", "leased_at", "attempts")
+    zeros = ("rows_done", "batches", "lease_epoch", "lease_forced", "revision", "leased_at", "attempts",
+             "tried_alone", "interruptions")  # fmt: skip
     return {
         **dict.fromkeys(zeros, 0),
         "run_id": run_id,
@@ -86,6 +98,5 @@ def new_row(run_id: str, number: int, part: Slice, now: float) -> dict[str, Any]
         "after_cursor": key(part.after),
         "upto_cursor": key(part.upto),
         "state": PartitionState.WAITING,
-        "interruptions": 0,
         "updated": now,
     }

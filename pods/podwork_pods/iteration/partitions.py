@@ -23,9 +23,10 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, upda
 from podwork.interfaces import Clock, SystemClock
 from podwork.iteration.collection import Cursor, Slice
 from podwork.points import reach
-from podwork_pods.iteration.errors import PartitionLost
 from podwork_pods.iteration.offers import Dead
 from podwork_pods.iteration.partition import COLUMNS, Leaving, Partition, PartitionState, new_row, read
+from podwork_pods.iteration.prepared import Prepared
+from podwork_pods.iteration.remembered import LOCK, READ, THIS, Locked, lock, lost
 from podwork_pods.iteration.schema import partitions, runs
 from podwork_pods.iteration.statements import Statements, key, shortened, unprepared
 from podwork_pods.iteration.taking import Taking
@@ -34,18 +35,12 @@ Middle = Callable[[Connection, Slice, Cursor | None], Cursor | None]
 """Says where to cut what lies behind a cursor of a slice: a cursor behind it and inside; None: nowhere."""
 
 _COLUMN: Final = partitions.c
-_THIS: Final = (_COLUMN.run_id == bindparam("of_run"), _COLUMN.number == bindparam("of_number"))
 _HELD: Final = (
-    *_THIS,
+    *THIS,
     _COLUMN.lease_epoch == bindparam("under_epoch"),
     _COLUMN.state == PartitionState.RUNNING,
 )
-# The run's row is only read: batches of other partitions must not wait for this one.
-_FORCED: Final = select(runs.c.forced).where(runs.c.id == _COLUMN.run_id).correlate(partitions)
-_LOCK: Final = select(*COLUMNS, _FORCED.scalar_subquery()).where(*_THIS).with_for_update()
-_READ: Final = select(*COLUMNS).where(*_THIS)
-# Made once: making and keying it anew would cost as much as the statement itself, in every batch.
-_ADVANCE: Final = (
+_ADVANCING: Final = (
     update(partitions)
     .where(*_HELD, _COLUMN.revision == bindparam("at_revision"))
     .values(
@@ -54,6 +49,8 @@ _ADVANCE: Final = (
             "rows_done": _COLUMN.rows_done + bindparam("more_rows"),
             "batches": _COLUMN.batches + bindparam("more_batches"),
             "attempts": 0,
+            "tried_rows": None,
+            "tried_alone": 0,
             "throttle_reason": None,
             "revision": _COLUMN.revision + 1,
             "leased_at": bindparam("moment"),
@@ -61,7 +58,8 @@ _ADVANCE: Final = (
         }
     )
 )
-_ADVANCE_TO_END: Final = _ADVANCE.values(state=PartitionState.DONE, slot=None)
+_ADVANCE: Final = Prepared(_ADVANCING)
+_ADVANCE_TO_END: Final = Prepared(_ADVANCING.values(state=PartitionState.DONE, slot=None))
 _GIVEN_BACK: Final = {"state": PartitionState.WAITING, "owner": None, "slot": None}
 
 
@@ -102,6 +100,12 @@ class Partitions:
             found = {run_id: int(rows) for run_id, rows in connection.execute(query)}
         return {run_id: found.get(run_id, 0) for run_id in run_ids}
 
+    def holders(self, run_id: str) -> int:
+        """Return how many partitions of a run are held, by the living and the dead."""
+        query = select(func.count()).where(_COLUMN.run_id == run_id, _COLUMN.state == PartitionState.RUNNING)
+        with self._statements.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
     # Leases
 
     def take(
@@ -133,17 +137,31 @@ class Partitions:
         reason = None if throttle_reason is None else shortened(throttle_reason)
         return self._change(partition, leased_at=self._clock.now(), throttle_reason=reason)
 
-    def attempt_failed(self, partition: Partition, error: str) -> bool:
-        """Count a batch that was rolled back; return whether the owner still holds the partition."""
-        return self._change(
-            partition,
-            leased_at=self._clock.now(),
-            attempts=_COLUMN.attempts + 1,
-            last_error=shortened(error),
-        )
+    def trying(self, partition: Partition, rows: int) -> Partition | None:
+        """Count a batch of so many rows before it is begun, and return the partition; None: it is lost.
 
-    def release(self, partition: Partition, why: Leaving, note: str = "") -> bool:
-        """Give back a partition that is not done; return whether it was still held. `note` says more."""
+        For a batch that others have failed with: if its process dies of it, that is known.
+        """
+        return self._counted(partition, rows)
+
+    def attempt_failed(self, partition: Partition, error: str, rows: int | None = None) -> Partition | None:
+        """Count a batch that was rolled back, and return the partition; None: it is lost.
+
+        `rows` it had, if that is known; the error is for people.
+        """
+        return self._counted(partition, rows, last_error=shortened(error))
+
+    def trial_failed(self, partition: Partition, error: str) -> bool:
+        """Say why the batch failed that `trying` has counted; return whether the partition is still held."""
+        return self._change(partition, leased_at=self._clock.now(), last_error=shortened(error))
+
+    def release(
+        self, partition: Partition, why: Leaving, note: str = "", connection: Connection | None = None
+    ) -> bool:
+        """Give back a partition that is not done; return whether it was still held.
+
+        `note` says more. With a connection it is part of the transaction that it is in.
+        """
         values: dict[str, Any] = {**_GIVEN_BACK, "revision": _COLUMN.revision + 1, "throttle_reason": None}
         if why is Leaving.INTERRUPTED:
             values["interruptions"] = _COLUMN.interruptions + 1
@@ -151,42 +169,46 @@ class Partitions:
             values["throttle_reason"] = shortened(note)
         elif why is Leaving.FAILED:
             values |= {"state": PartitionState.FAILED, "last_error": shortened(note)}
-        return self._change(partition, **values)
+        return self._change(partition, connection, **values)
 
     def reopen(self, connection: Connection, run_id: str) -> int:
         """Let the failed partitions of a run be taken again; return how many there were."""
         change = (
             update(partitions)
             .where(_COLUMN.run_id == run_id, _COLUMN.state == PartitionState.FAILED)
-            .values(state=PartitionState.WAITING, attempts=0, updated=self._clock.now())
+            .values(
+                state=PartitionState.WAITING,
+                attempts=0,
+                tried_rows=None,
+                tried_alone=0,
+                updated=self._clock.now(),
+            )
         )
         return connection.execute(change).rowcount
 
     # Batches
 
     def lock(self, connection: Connection, partition: Partition) -> Partition:
+        """Do as `lock_with_run`, and return the partition alone."""
+        return self.lock_with_run(connection, partition).partition
+
+    def lock_with_run(
+        self, connection: Connection, partition: Partition, told_revision: int | None = None
+    ) -> Locked:
         """Return the partition as it is, and hold it until the batch's transaction ends; its first statement.
 
         Go on from what is returned: after a commit whose answer was lost the cursor is further than
-        remembered, and after a split the slice is shorter.
+        remembered, and after a split the slice is shorter. What was remembered is returned as it is if the
+        row still has its revision. `told_revision` is the run's as of the last `lock` under this lease: if it
+        has not changed, the run was not forced since.
 
         Raises:
             PartitionLost: somebody has taken it over, or the run was forced. Roll back.
         """
-        at = {"of_run": partition.run_id, "of_number": partition.number}
         with unprepared(self.pod_id):
-            row = connection.execute(_LOCK, at).first()
-        if row is None:
-            raise self._lost(partition, "it does not exist any more")
-        found, forced = read(row), row[-1]
-        if found.lease_epoch != partition.lease_epoch:
-            raise self._lost(partition, f"{found.owner or 'somebody'} took it under {found.lease_epoch}")
-        if found.state is not PartitionState.RUNNING:
-            raise self._lost(partition, f"it was given back and is {found.state}")
-        if forced is None or found.lease_forced < forced:
-            raise self._lost(partition, "the run was forced since")
+            locked = lock(connection, partition, told_revision)
         reach("partitions.locked")
-        return found
+        return locked
 
     def advance(
         self, connection: Connection, partition: Partition, cursor: Cursor | None, rows: int, *, done: bool
@@ -212,13 +234,15 @@ class Partitions:
             "more_batches": int(rows > 0),
             "moment": now,
         }
-        if connection.execute(_ADVANCE_TO_END if done else _ADVANCE, written).rowcount != 1:
-            raise self._lost(partition, f"it is not at revision {partition.revision} any more")
+        if (_ADVANCE_TO_END if done else _ADVANCE).execute(connection, written).rowcount != 1:
+            raise lost(partition, f"it is not at revision {partition.revision} any more")
         return partition._replace(
             cursor=cursor,
             rows_done=partition.rows_done + rows,
             batches=partition.batches + int(rows > 0),
             attempts=0,
+            tried_rows=None,
+            tried_alone=0,
             throttle_reason=None,
             revision=partition.revision + 1,
             leased_at=now,
@@ -236,10 +260,10 @@ class Partitions:
         Raises:
             UnusableCursor: the place to cut at cannot be kept.
         """
-        row = connection.execute(_LOCK, {"of_run": run_id, "of_number": number}).first()
-        if row is None:
+        at = {"of_run": run_id, "of_number": number}
+        if LOCK.execute(connection, at).first() is None:
             return None
-        found = read(row)
+        found = read(connection.execute(READ, at).one())
         if found.state not in (PartitionState.WAITING, PartitionState.RUNNING):
             return None
         cut = middle(connection, found.slice, found.cursor)
@@ -254,11 +278,28 @@ class Partitions:
         )
         new = new_row(run_id, self._next_number(connection, run_id), Slice(cut, found.slice.upto), now)
         connection.execute(insert(partitions), [new])
-        made = connection.execute(_READ, {"of_run": run_id, "of_number": new["number"]})
+        made = connection.execute(READ, {**at, "of_number": new["number"]})
         return read(made.one())
 
-    def _change(self, partition: Partition, **values: Any) -> bool:
+    def _counted(self, partition: Partition, rows: int | None, **more: Any) -> Partition | None:
+        alone = int(rows == 1)
+        counts: dict[str, Any] = {
+            "attempts": _COLUMN.attempts + 1,
+            "tried_alone": _COLUMN.tried_alone + alone,
+        }
+        if not self._change(partition, leased_at=self._clock.now(), tried_rows=rows, **counts, **more):
+            return None
+        return partition._replace(
+            attempts=partition.attempts + 1,
+            tried_alone=partition.tried_alone + alone,
+            tried_rows=rows,
+            **more,
+        )
+
+    def _change(self, partition: Partition, within: Connection | None = None, **values: Any) -> bool:
         change = update(partitions).where(*_HELD).values(updated=self._clock.now(), **values)
+        if within is not None:
+            return within.execute(change, _bound(partition)).rowcount == 1
         with self._statements.writing() as connection:
             return connection.execute(change, _bound(partition)).rowcount == 1
 
@@ -267,9 +308,6 @@ class Partitions:
         this = runs.c.id == run_id
         connection.execute(update(runs).where(this).values(partitions=runs.c.partitions + 1))
         return int(connection.execute(select(runs.c.partitions).where(this)).scalar_one()) - 1
-
-    def _lost(self, partition: Partition, why: str) -> PartitionLost:
-        return PartitionLost(partition.run_id, partition.number, partition.lease_epoch, why)
 
 
 def _bound(partition: Partition) -> dict[str, Any]:

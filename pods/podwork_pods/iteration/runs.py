@@ -64,6 +64,8 @@ class Runs:
     def create(self, connection: Connection, run: NewRun, slices: Sequence[Slice]) -> Run:
         """Make a run with a partition of each slice; if there is one with its id, return that one.
 
+        Without slices it is not cut yet: nothing of it is handed out before `cut`, and it has no end.
+
         Raises:
             InvalidRunSetting: nobody could go on so.
             UnusableCursor: a slice's end cannot be kept.
@@ -87,6 +89,25 @@ class Runs:
                 connection.execute(insert(partitions), rows)
         return self.lock(connection, run.id)
 
+    def cut(
+        self, connection: Connection, run_id: str, slices: Sequence[Slice], rows_total: int | None
+    ) -> Run:
+        """Give a run its partitions, unless somebody has; return it. `rows_total` is what was counted.
+
+        Raises:
+            UnusableCursor: a slice's end cannot be kept.
+        """
+        now = self._clock.now()
+        rows = [new_row(run_id, number, part, now) for number, part in enumerate(slices)]
+        run = self.lock(connection, run_id)
+        if run.partitions:
+            return run
+        connection.execute(insert(partitions), rows)
+        reach("runs.cutting")
+        return self._write(
+            connection, run, revision=run.revision + 1, partitions=len(rows), rows_total=rows_total
+        )
+
     def get(self, run_id: str) -> Run | None:
         """Return a run; None: there is none such."""
         with self._statements.reading() as connection:
@@ -98,11 +119,12 @@ class Runs:
         states: Collection[RunState] = (),
         job_class: str | None = None,
         group_id: str | None = None,
+        shop_id: int | None = None,
         *,
         limit: int = 100,
         after: Run | None = None,
     ) -> list[Run]:
-        """Return runs, the latest first; all states, classes and groups unless some are named.
+        """Return runs, the latest first; all states, classes, groups and shops unless some are named.
 
         `after` is the last run of the page before.
         """
@@ -113,6 +135,8 @@ class Runs:
             query = query.where(runs.c.job_class == job_class)
         if group_id is not None:
             query = query.where(runs.c.group_id == group_id)
+        if shop_id is not None:
+            query = query.where(runs.c.shop_id == shop_id)
         if after is not None:
             earlier = and_(runs.c.created == after.created, runs.c.id < after.id)
             query = query.where(or_(runs.c.created < after.created, earlier))
@@ -227,7 +251,7 @@ class Runs:
         last batch, and by whoever finds nothing left to take: the one who did the last batch may have died.
         """
         run = self.lock(connection, run_id)
-        if RunState.SUCCEEDED not in states.WAYS[run.state]:
+        if RunState.SUCCEEDED not in states.WAYS[run.state] or not run.partitions:
             return False
         # A batch that ends its partition just now is not seen here; whoever commits it asks after us.
         if connection.execute(_UNFINISHED, {"run_id": run_id}).first() is not None:

@@ -7,23 +7,9 @@ names. `after_cursor`, `upto_cursor` and `last_cursor` are cursors as `podwork.i
 
 from __future__ import annotations
 
-from typing import Any, Final
+from sqlalchemy import Column, Connection, Double, Index, Integer, MetaData, String, Table, Text
 
-from sqlalchemy import BigInteger, Column, Connection, Double, Index, Integer, MetaData, String, Table, Text
-from sqlalchemy.dialects.mysql import MEDIUMTEXT
-
-# SQLite makes a rowid of INTEGER only.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-_Long = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
-
-_OPTIONS: Final[dict[str, Any]] = {
-    "mysql_engine": "InnoDB",
-    "mysql_default_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_engine": "InnoDB",
-    "mariadb_default_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
-}
+from podwork_pods.columns import EXACT, LONG_TEXT, NUMBER
 
 NAME_CHARACTERS = 255
 """Of a job class, an owner, a person."""
@@ -35,17 +21,17 @@ runs = Table(
     metadata,
     Column("id", String(64), primary_key=True, comment="of the job that started it"),
     Column("job_class", String(NAME_CHARACTERS), nullable=False),
-    Column("shop_id", _Number, nullable=True, comment="null: work of the pod, without a shop"),
+    Column("shop_id", NUMBER, nullable=True, comment="null: work of the pod, without a shop"),
     Column("pod_id", Integer, nullable=False),
-    Column("params", _Long, nullable=False, comment="JSON object"),
+    Column("params", LONG_TEXT, nullable=False, comment="JSON object"),
     Column("state", String(16), nullable=False, comment="see podwork.iteration.states"),
     Column("reason", Text, nullable=False, comment="of the state, for people"),
-    Column("rows_total", _Number, nullable=True, comment="counted at the start; null: not known"),
+    Column("rows_total", NUMBER, nullable=True, comment="counted at the start; null: not known"),
     Column("rows_per_second", Double, nullable=True, comment="null: as many as can be done"),
     Column("batch_most", Integer, nullable=True, comment="rows in a batch; null: as the class says"),
     # Not `parallel`, which is a reserved word from MySQL 8.4 on.
     Column("parallel_most", Integer, nullable=False, comment="partitions that may be held at once"),
-    Column("revision", _Number, nullable=False, comment="grows with every state, setting and force"),
+    Column("revision", NUMBER, nullable=False, comment="grows with every state, setting and force"),
     Column("forced", Integer, nullable=False, comment="how often; leases from before it are void"),
     Column("partitions", Integer, nullable=False, comment="how many it has; the next one's number"),
     Column("quarantined", Integer, nullable=False, comment="items that stand in quarantine"),
@@ -61,8 +47,9 @@ runs = Table(
     Column("group_id", String(64), nullable=True, comment="the same for the runs of all pods"),
     Column("created_by", String(NAME_CHARACTERS), nullable=False),
     Index("podwork_runs_by_created", "created", "id"),
+    Index("podwork_runs_by_state", "state", "created", "id"),
     Index("podwork_runs_by_group", "group_id"),
-    **_OPTIONS,
+    **EXACT,
 )
 
 partitions = Table(
@@ -73,29 +60,31 @@ partitions = Table(
     Column("after_cursor", Text, nullable=True, comment="it begins behind this; null: at the beginning"),
     Column("upto_cursor", Text, nullable=True, comment="its end, included; null: whatever is added"),
     Column("last_cursor", Text, nullable=True, comment="of the last row done; null: none yet"),
-    Column("rows_done", _Number, nullable=False),
-    Column("batches", _Number, nullable=False),
-    Column("lease_epoch", _Number, nullable=False, comment="grows with every take-over; 0: never taken"),
+    Column("rows_done", NUMBER, nullable=False),
+    Column("batches", NUMBER, nullable=False),
+    Column("lease_epoch", NUMBER, nullable=False, comment="grows with every take-over; 0: never taken"),
     Column("lease_forced", Integer, nullable=False, comment="the run's `forced` when it was taken"),
-    Column("revision", _Number, nullable=False, comment="grows with its lease, bounds and cursor"),
+    Column("revision", NUMBER, nullable=False, comment="grows with its lease, bounds and cursor"),
     Column("owner", String(NAME_CHARACTERS), nullable=True),
     Column("leased_at", Double, nullable=False, comment="when the owner took it, or last said that it lives"),
     # Held ones have numbers from 0 to the limit, each one once: so many, and no more, are held.
     Column("slot", Integer, nullable=True, comment="null: nobody holds it"),
     Column("state", String(16), nullable=False, comment="waiting, running, done, failed"),
-    Column("attempts", Integer, nullable=False, comment="failures since the last progress"),
+    Column("attempts", Integer, nullable=False, comment="failed or broken off since the last progress"),
+    Column("tried_rows", Integer, nullable=True, comment="asked for by the last of them; null: not known"),
+    Column("tried_alone", Integer, nullable=False, comment="how many of them had a single row"),
     Column("interruptions", Integer, nullable=False),
     Column("throttle_reason", Text, nullable=True),
     Column("last_error", Text, nullable=True),
     Column("updated", Double, nullable=False),
     Index("podwork_partitions_by_slot", "run_id", "slot", unique=True),
-    **_OPTIONS,
+    **EXACT,
 )
 
 quarantined = Table(
     "podwork_quarantined",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("run_id", String(64), nullable=False),
     Column("number", Integer, nullable=False, comment="of the partition"),
     Column("after_cursor", Text, nullable=True, comment="of the item in front of it; null: it was the first"),
@@ -104,7 +93,7 @@ quarantined = Table(
     Column("failed_at", Double, nullable=False, comment="the last time"),
     Column("retried", Double, nullable=True, comment="when it was done after all"),
     Index("podwork_quarantined_by_run", "run_id", "id"),
-    **_OPTIONS,
+    **EXACT,
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from podwork.interfaces import Clock
@@ -83,6 +83,7 @@ class Taking:
         )
         if offer.if_not_leased_since is not None:
             change = change.where(_COLUMN.leased_at < offer.if_not_leased_since)
+        was_held = seen.state == PartitionState.RUNNING
         values = {
             "lease_epoch": seen.lease_epoch + 1,
             "lease_forced": offer.forced,
@@ -92,7 +93,9 @@ class Taking:
             "slot": offer.slot,
             "state": PartitionState.RUNNING,
             # Whoever held it has not given it back: something interrupted it.
-            "interruptions": _COLUMN.interruptions + int(seen.state == PartitionState.RUNNING),
+            "interruptions": _COLUMN.interruptions + int(was_held),
+            # And perhaps its own batch did: from now on batches are counted before they are begun (`trying`).
+            "attempts": case((_COLUMN.attempts == 0, int(was_held)), else_=_COLUMN.attempts),
             "updated": now,
         }
         with self._statements.claiming() as connection:

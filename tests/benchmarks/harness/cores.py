@@ -22,6 +22,7 @@ _ALL = sorted(os.sched_getaffinity(0)) if CAN_PIN else list(range(COUNT))
 REDIS = _ALL[0]
 WORKER = _ALL[min(1, COUNT - 1)]
 ASIDE = _ALL[2] if COUNT > 2 else REDIS
+ALL = tuple(_ALL)
 SEVERAL = _ALL[1:] if COUNT > 2 else _ALL
 """For a worker with several processes: all but Redis's, or, on two cores, both."""
 
@@ -34,11 +35,12 @@ def pinned(command: Sequence[str], cores: int | Iterable[int]) -> list[str]:
     return ["taskset", "-c", ",".join(str(number) for number in numbers), *command]
 
 
-def move(pid: int, core: int) -> None:
-    """Move a running process, all its threads, to a core."""
+def move(pid: int, cores: int | Iterable[int]) -> None:
+    """Move a running process, all its threads, to a core, or to some."""
     if CAN_PIN:
+        numbers = {cores} if isinstance(cores, int) else set(cores)
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {core})
+            os.sched_setaffinity(int(thread.name), numbers)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def versions() -> dict[str, str]:
     """Return the versions of Redis, the other interpreters and the peers, as far as they are here."""
     found = {
         "redis": _asked("redis-server", "--version"),
+        "mariadb": _asked("mariadbd", "--version"),
         "node": _asked("node", "--version"),
         "ruby": _asked("ruby", "--version"),
         "sidekiq": _asked("ruby", "-e", "require 'sidekiq'; print Sidekiq::VERSION"),

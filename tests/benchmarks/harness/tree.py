@@ -14,6 +14,7 @@ from tests.benchmarks.harness.guard import guard
 from tests.benchmarks.harness.trouble import Trouble
 
 POLL_SECONDS = 0.01
+EXIT_POLL_SECONDS = 0.002
 
 
 class Tree:
@@ -42,8 +43,7 @@ class Tree:
     def check(self) -> None:
         """Raise Trouble, with its last words, if it has ended."""
         if self._popen.poll() is not None:
-            words = self._log.read_text(errors="replace").strip().splitlines()[-3:]
-            raise Trouble(f"the worker ended with {self._popen.returncode}: {' | '.join(words)}")
+            raise Trouble(f"the worker ended with {self._popen.returncode}: {self._last_words()}")
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes that live, the first one first."""
@@ -66,6 +66,22 @@ class Tree:
         """Return the highest resident memory of each process that lives; shared pages count in each."""
         return [peak for process in self.processes() if (peak := _peak_bytes(process))]
 
+    def exit_seconds(self, patience_seconds: float) -> float:
+        """Ask it to end (SIGTERM), as a service manager does; return the seconds until it is gone.
+
+        Raises Trouble: it has not gone, or not of itself.
+        """
+        began = time.monotonic()
+        self._popen.terminate()
+        while self._popen.poll() is None:  # Popen.wait looks only every 50 ms
+            if time.monotonic() - began > patience_seconds:
+                raise Trouble(f"the worker was still there {patience_seconds:g} s after TERM")
+            time.sleep(EXIT_POLL_SECONDS)
+        seconds = time.monotonic() - began
+        if self._popen.returncode:
+            raise Trouble(f"the worker ended with {self._popen.returncode} after TERM: {self._last_words()}")
+        return seconds
+
     def kill(self) -> None:
         """Kill all of it at once (SIGKILL), and wait until it is gone."""
         doomed = self.processes()
@@ -76,6 +92,9 @@ class Tree:
                 continue
         self._popen.wait()
         psutil.wait_procs(doomed, timeout=10)
+
+    def _last_words(self) -> str:
+        return " | ".join(self._log.read_text(errors="replace").strip().splitlines()[-3:])
 
 
 def wait(

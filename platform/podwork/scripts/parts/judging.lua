@@ -16,7 +16,8 @@ local function judge(record, hold, started, how, poison, window)
   if how ~= '' then error = 'its process ' .. how end
   if has_flag(hold, 'O') then
     fate, error = 'buried', 'its process ' .. (how ~= '' and how or 'died') .. ' while it ran, and it may run at most once'
-  elseif reclaims >= poison then
+  elseif reclaims >= poison and not string.find(',' .. extras, ',i:', 1, true) then
+    -- An iteration job (extra `i`) that goes on where it was is no poison; the item at which it dies is found by itself.
     fate, error = 'buried', 'poison pill: ' .. reclaims .. ' processes died running it' .. (how ~= '' and '; the last one ' .. how or '')
   end
   record = string.format('%s %s %s %s %s %d %.0f %s', extras, queue, due, attempts, interruptions, reclaims, since, payload)

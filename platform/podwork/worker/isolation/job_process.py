@@ -86,7 +86,7 @@ def _run(
         return None
     pushed: list[tuple[str, str]] = []
     connections.client.observe_push = lambda queue, name, jobs: pushed.extend([(queue, name)] * jobs)
-    spec.app.bind(connections.client)
+    spec.app.bind(connections.client, connections.iterations)
     job_class = spec.app.job_classes[lease.job_class]
     context = JobContext(
         lease.id, lease.job_class, lease.queue, lease.shop_id, spec.pod_id, errand.epoch,

@@ -6,6 +6,7 @@ from the answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Executable
@@ -33,9 +34,14 @@ def _explain_query_plan(element: Explain, compiler: SQLCompiler, **kw: Any) -> s
     return "EXPLAIN QUERY PLAN " + compiler.process(element.statement, **kw)
 
 
-def plan(connection: Connection, statement: ClauseElement) -> list[dict[str, Any]]:
-    """Return the rows of the plan, by the names that the database gives its columns."""
-    result = connection.execute(Explain(statement))
+def plan(
+    connection: Connection, statement: ClauseElement, values: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of the plan, by the names that the database gives its columns.
+
+    `values` are for the places in the statement.
+    """
+    result = connection.execute(Explain(statement), values)
     # Not SQLAlchemy's names: it takes the answer's columns for those of the statement that is explained.
     names = [column[0].lower() for column in result.cursor.description]
     return [dict(zip(names, row, strict=True)) for row in result.all()]

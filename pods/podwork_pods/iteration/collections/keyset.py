@@ -21,20 +21,35 @@ Rows that change while a run is under way:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Dialect, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Integer,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 
 from podwork.iteration.collection import Batch, Cursor, Range, Slice
 from podwork_pods.iteration.collections.errors import InvalidKey
 from podwork_pods.iteration.collections.explain import estimated_rows
-from podwork_pods.iteration.collections.keys import Key
-from podwork_pods.iteration.collections.pages import Pages, Statement
+from podwork_pods.iteration.collections.keys import Key, Place
+from podwork_pods.iteration.collections.pages import ROWS, Pages, Statement
 from podwork_pods.iteration.collections.slices import EMPTY, contiguous, start_of
+from podwork_pods.iteration.prepared import Prepared
 
 COUNTED_ROWS = 1_000_000
 """Up to so many rows are counted; above, the database's estimate has to do."""
+
+_START: Final = Place("start")
+_UPTO: Final = Place("upto")
+_LAST: Final = "podwork_last"
 
 
 class Keyset:
@@ -72,6 +87,7 @@ class Keyset:
         self._filtered = filtered
         self._vouched = vouched
         self._pages = Pages(statement, key, dialect, vouched=vouched)
+        self._made: dict[tuple[object, bool, bool], Any] = {}
 
     def slices(self, connection: Connection, parts: int) -> list[Slice]:
         """Cut the rows into at most `parts` slices of about as many rows each."""
@@ -92,25 +108,23 @@ class Keyset:
         """Return the next rows; None: the slice is exhausted."""
         if slice == EMPTY:
             return None
-        page = self._inside(self._hinted, slice, cursor).order_by(*self._key.ascending())
-        return self._pages.read(connection, page.with_for_update() if self._lock else page, limit)
+        page, values = self._prepared(self._make_page, slice, cursor)
+        return self._pages.read(connection, page, values, limit)
 
     def range(self, connection: Connection, slice: Slice, cursor: Cursor | None, limit: int) -> Range | None:
         """Return the first and the last key of the next rows; None: the slice is exhausted."""
         if slice == EMPTY:
             return None
-        rest = self._inside(self._keys(), slice, cursor).order_by(*self._key.ascending())
-        page = rest.limit(limit)
+        if self._vouched and (whole := self._whole_range(connection, slice, cursor, limit)) is not None:
+            return whole
         if len(self._key) > 1:
-            if self._vouched and (whole := self._whole_range(connection, rest, limit)) is not None:
-                return whole
-            keys = [tuple(row) for row in connection.execute(page)]
+            page, values = self._prepared(self._make_keys, slice, cursor)
+            keys = [tuple(row) for row in connection.execute(page, {**values, ROWS: limit})]
             self._refuse_nulls(any(None in key for key in keys))
             return Range(keys[0], keys[-1], len(keys)) if keys else None
         # One column has its extremes found by the database, so that a large range is not a large answer.
-        (column,) = page.subquery("page").c
-        ends = select(func.min(column), func.max(column), func.count(column), func.count())
-        lo, hi, keyed, found = connection.execute(ends).one()
+        ends, values = self._prepared(self._make_extremes, slice, cursor)
+        lo, hi, keyed, found = connection.execute(ends, {**values, ROWS: limit}).one()
         self._refuse_nulls(keyed < found)
         return Range((lo,), (hi,), found) if found else None
 
@@ -125,19 +139,28 @@ class Keyset:
         """
         if slice == EMPTY:
             return None
-        rest = self._inside(self._keys(), slice, cursor).order_by(*self._key.ascending())
+        rest = self._keys().order_by(*self._key.ascending())
+        if (start := start_of(slice, cursor)) is not None:
+            rest = rest.where(self._key.after(self._dialect, start))
+        if slice.upto is not None:
+            rest = rest.where(self._key.upto(self._dialect, slice.upto))
         rows = self._counted(connection, rest.limit(COUNTED_ROWS))
         return self._first(connection, rest, rows // 2 - 1) if rows > 1 else None
 
-    def _whole_range(self, connection: Connection, rest: Statement, limit: int) -> Range | None:
+    def _whole_range(
+        self, connection: Connection, part: Slice, cursor: Cursor | None, limit: int
+    ) -> Range | None:
         """Return the range of exactly `limit` rows; None: there are not so many.
 
         One statement, so that both ends are of one moment: rows come and go between two.
         """
-        first, last = rest.limit(1).subquery("first"), rest.limit(1).offset(limit - 1).subquery("last")
-        ends = select(literal_column("0"), *first.c).union_all(select(literal_column("1"), *last.c))
-        found = {row[0]: tuple(row[1:]) for row in connection.execute(ends)}
-        return Range(found[0], found[1], limit) if 1 in found else None
+        ends, values = self._prepared(self._make_ends, part, cursor)
+        found = ends.execute(connection, {**values, _LAST: limit - 1}).all()
+        if len(self._key) == 1:
+            [(lo, hi)] = found
+            return None if hi is None else Range((lo,), (hi,), limit)
+        keys = {row[0]: tuple(row[1:]) for row in found}
+        return Range(keys[0], keys[1], limit) if 1 in keys else None
 
     def _refuse_nulls(self, are_there: bool) -> None:
         if are_there:
@@ -163,13 +186,52 @@ class Keyset:
         estimate = estimated_rows(connection, self._keys(self._statement))
         return estimate if estimate is not None and estimate > COUNTED_ROWS else None
 
-    def _inside(self, statement: Statement, part: Slice, cursor: Cursor | None) -> Statement:
+    # Statements for what is behind a cursor are made once, with places for its values: making one, and the
+    # key under which SQLAlchemy remembers its text, costs more than the database takes to answer it.
+
+    def _prepared(
+        self, make: Callable[[bool, bool], Any], part: Slice, cursor: Cursor | None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the statement that `make` makes for slices with such ends, and what is to be filled in."""
         start = start_of(part, cursor)
-        if start is not None:
-            statement = statement.where(self._key.after(self._dialect, start))
+        which = (make.__name__, start is not None, part.upto is not None)
+        made = self._made.get(which)
+        if made is None:
+            made = self._made[which] = make(*which[1:])
+        values = {} if start is None else self._key.filling(_START, start)
         if part.upto is not None:
-            statement = statement.where(self._key.upto(self._dialect, part.upto))
-        return statement
+            values |= self._key.filling(_UPTO, part.upto)
+        return made, values
+
+    def _make_page(self, has_start: bool, has_upto: bool) -> Statement:
+        page = self._inside(self._hinted, has_start, has_upto)
+        return self._pages.page(page.with_for_update() if self._lock else page)
+
+    def _make_keys(self, has_start: bool, has_upto: bool) -> Statement:
+        rest = self._inside(self._keys(), has_start, has_upto)
+        return rest.limit(bindparam(ROWS, type_=Integer))
+
+    def _make_extremes(self, has_start: bool, has_upto: bool) -> Any:
+        (column,) = self._make_keys(has_start, has_upto).subquery("page").c
+        return select(func.min(column), func.max(column), func.count(column), func.count())
+
+    def _make_ends(self, has_start: bool, has_upto: bool) -> Any:
+        rest = self._inside(self._keys(), has_start, has_upto)
+        first, last = rest.limit(1), rest.limit(1).offset(bindparam(_LAST, type_=Integer))
+        if len(self._key) == 1:
+            return Prepared(select(first.scalar_subquery(), last.scalar_subquery()))
+        of_first, of_last = (
+            select(literal_column(number), *end.subquery(f"end_{number}").c)
+            for number, end in (("0", first), ("1", last))
+        )
+        return Prepared(of_first.union_all(of_last))
+
+    def _inside(self, statement: Statement, has_start: bool, has_upto: bool) -> Statement:
+        if has_start:
+            statement = statement.where(self._key.after(self._dialect, _START))
+        if has_upto:
+            statement = statement.where(self._key.upto(self._dialect, _UPTO))
+        return statement.order_by(*self._key.ascending())
 
     def _keys(self, statement: Statement | None = None) -> Statement:
         statement = self._hinted if statement is None else statement

@@ -1,6 +1,7 @@
 """The rows of a statement, page by page along a key.
 
-Owns: `Pages`: which columns a page's query reads and how a cursor is taken from its rows. Promises: an item
+Owns: `Pages`: what a page's query reads, and how a cursor is taken from its rows; `ROWS`, the place for the
+number of rows in a statement. Promises: an item
 has the columns of the statement and no others; the cursor holds the key's values as the driver gave them,
 also where SQLAlchemy converts the item's. Leaves to others: where a page begins and ends (`keyset`).
 """
@@ -9,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Select
+from sqlalchemy import ColumnElement, Connection, Dialect, Integer, Select, bindparam
 
 from podwork.iteration.collection import Batch, Cursor
 from podwork_pods.iteration.collections.errors import InvalidKey
 from podwork_pods.iteration.collections.keys import Key
 
 Statement = Select[*tuple[Any, ...]]
+
+ROWS: Final = "podwork_rows"
 
 
 class Pages:
@@ -42,14 +45,20 @@ class Pages:
                 self._extra.append(label)
             self._positions.append(position)
 
-    def read(self, connection: Connection, statement: Statement, limit: int) -> Batch | None:
-        """Return the first `limit` rows of the statement, which is in order; None: it has none.
+    def page(self, statement: Statement) -> Statement:
+        """Return the query for the first rows of the statement, which is in order."""
+        return statement.add_columns(*self._extra).limit(bindparam(ROWS, type_=Integer))
+
+    def read(
+        self, connection: Connection, page: Statement, values: dict[str, Any], limit: int
+    ) -> Batch | None:
+        """Return the first `limit` rows of a page; None: it has none.
 
         Raises:
             InvalidKey: two rows have the same key, or one has none.
         """
         asked = limit if self._vouched else limit + 1  # one more: an equal key behind the page's end
-        result = connection.execute(statement.add_columns(*self._extra).limit(asked))
+        result = connection.execute(page, {**values, ROWS: asked})
         if not self._extra:
             items: Sequence[Any] = result.all()
             whole = items

@@ -1,0 +1,1 @@
+"""How a schema migration becomes a statement, by which route it goes, and how that is done safely."""

@@ -1,0 +1,20 @@
+"""The online copy: a table is changed beside itself while the application writes; then they change places.
+
+| module | owns |
+| --- | --- |
+| `applier` | the stages, and the applier that the runner calls |
+| `journal` | what is written down before it is done; statements and their locks |
+| `doorway` | keeping writers out while a table is renamed |
+| `names`, `statement` | what things are called; the change as a statement on the copy |
+| `table`, `columns`, `keys` | forms of tables, what two of them share, keys in SQL |
+| `refusals` | what is not copied, and why |
+| `build` | the copy, the table of faults, the triggers |
+| `triggers` | what the triggers do |
+| `job`, `chunks`, `runs` | the runs of the copy: rows, pieces of rows, their beginning and end |
+| `verify` | whether table and copy are equal, in one snapshot |
+| `cutover`, `hold`, `revert`, `abort` | changing places, the time for a way back, the way back, giving up |
+
+Promises: the application's statements succeed and wait at most the lock budget for it; what the journal names
+is all that is ever dropped; whoever goes on after a crash looks at the catalogue first. MariaDB and MySQL
+only.
+"""

@@ -1,0 +1,1 @@
+"""What ran in a shard: its table, its rows, their states, and how they are changed."""

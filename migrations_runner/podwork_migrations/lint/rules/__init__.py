@@ -1,0 +1,1 @@
+"""The rules, a file a group; `catalogue` has them all in one order."""

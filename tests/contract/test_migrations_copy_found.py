@@ -1,0 +1,221 @@
+"""What ends an online copy: what it cannot take, what others did to it, and what is refused at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from podwork.errors import PodworkError
+from podwork_migrations.copy.names import Event, Names
+from podwork_migrations.errors import MigrationFailed
+from podwork_migrations.ledger.states import EntryState
+from podwork_migrations.lint import CATALOGUE
+from tests.support.copy_stand import VERSION, CopyStand
+from tests.support.scribbling import COLUMNS, fill, table
+
+NAMES = Names(VERSION)
+ADD = "ALTER TABLE items ADD COLUMN z INT NOT NULL DEFAULT 7"
+NUMBERED = "CREATE TABLE items (id INT NOT NULL PRIMARY KEY, {rest}) ENGINE=InnoDB"
+
+
+@pytest.fixture
+def stand(mariadb_url: str) -> Iterator[CopyStand]:
+    made = CopyStand(mariadb_url, batch_size=20)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def items(stand: CopyStand) -> CopyStand:
+    stand.execute(table(counts_up=True), fill(50))
+    return stand
+
+
+# What is found out
+
+
+def test_a_run_that_fails_ends_with_nothing_left_and_a_second_try_may_succeed(items: CopyStand) -> None:
+    items.execute("ALTER TABLE items MODIFY COLUMN n INT NULL", "UPDATE items SET n = NULL WHERE id = 33")
+    items.begin("ALTER TABLE items MODIFY COLUMN n INT NOT NULL")
+    with pytest.raises(MigrationFailed, match=r"cannot be null|1048"):
+        items.finish()
+    assert (items.left_over(), items.entry.artefacts, items.stage) == ([], (), "aborted.1")
+    items.execute("UPDATE items SET n = 3 WHERE id = 33")
+    items.note(attempts=2, error="")
+    items.finish()
+    assert (items.entry.state, items.left_over()) == (EntryState.APPLIED, [])
+
+
+def test_what_the_copy_cannot_take_is_no_error_of_the_application_and_ends_the_copy(items: CopyStand) -> None:
+    items.execute("ALTER TABLE items MODIFY COLUMN n INT NULL")
+    items.begin("ALTER TABLE items MODIFY COLUMN n INT NOT NULL")
+    items.until("comparing")
+    items.execute("UPDATE items SET n = NULL WHERE id = 44")
+    with pytest.raises(MigrationFailed, match=r"could not take what was written: 1048.*key 44"):
+        items.finish()
+    assert items.rows("SELECT n FROM items WHERE id = 44") == [(None,)]
+    assert (items.left_over(), items.entry.artefacts) == ([], ())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["ALTER TABLE items ADD COLUMN v INT", "ALTER TABLE items NONSENSE", "DROP INDEX none ON items"],
+)
+def test_a_change_that_the_server_does_not_take_leaves_nothing(items: CopyStand, statement: str) -> None:
+    items.begin(statement)
+    with pytest.raises(MigrationFailed):
+        items.finish()
+    assert (items.left_over(), items.entry.artefacts) == ([], ())
+
+
+def _drop_trigger(stand: CopyStand) -> None:
+    stand.execute(f"DROP TRIGGER {NAMES.forward(Event.UPDATE)}")
+
+
+def _other_trigger(stand: CopyStand) -> None:
+    name = NAMES.forward(Event.DELETE)
+    stand.execute(f"DROP TRIGGER {name}", f"CREATE TRIGGER {name} AFTER DELETE ON items FOR EACH ROW DO 0")
+
+
+def _truncate(stand: CopyStand) -> None:
+    stand.execute("TRUNCATE TABLE items")
+
+
+def _alter(stand: CopyStand) -> None:
+    stand.execute("ALTER TABLE items ADD COLUMN by_hand INT NULL")
+
+
+def _lose_copy(stand: CopyStand) -> None:
+    stand.execute(f"DROP TABLE {NAMES.copy}")
+
+
+FOUND = {
+    "a dropped trigger": (_drop_trigger, "a trigger is gone"),
+    "another trigger": (_other_trigger, "a trigger is gone or was changed"),
+    "an emptied table": (_truncate, "changed or emptied"),
+    "a changed table": (_alter, "changed or emptied"),
+    "a copy that is gone": (_lose_copy, "is gone"),
+}
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param("copying", marks=pytest.mark.slow),
+        pytest.param("comparing", marks=pytest.mark.slow),
+        "swapping",
+    ],
+)
+@pytest.mark.parametrize(("act", "why"), FOUND.values(), ids=FOUND)
+def test_what_others_did_to_it_is_seen_before_the_cut_over(
+    items: CopyStand, stage: str, act: Callable[[CopyStand], None], why: str
+) -> None:
+    items.begin(ADD, hold_hours=1)
+    items.until(stage)
+    act(items)
+    items.execute("INSERT INTO items (v) VALUES ('the application goes on')")
+    with pytest.raises(MigrationFailed, match=why):
+        items.finish()
+    assert (items.left_over(), items.entry.artefacts) == ([], ())
+    assert items.rows("SHOW TABLES LIKE 'items'")
+
+
+CORRUPTED = {
+    "a byte": f"UPDATE {NAMES.copy} SET v = 'v3_' WHERE id = 30",
+    "a row missing": f"DELETE FROM {NAMES.copy} WHERE id = 30",
+    "a row too many, behind the last": f"INSERT INTO {NAMES.copy} (id, v) VALUES (5000, 'x')",
+    "a row too many, before the first": f"INSERT INTO {NAMES.copy} (id, v) VALUES (-5000, 'x')",
+    "a null": f"UPDATE {NAMES.copy} SET u = NULL WHERE id = 30",
+}
+
+SEEN = [CORRUPTED[name] for name in ("a null", "a row too many, behind the last")]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [*SEEN, *(pytest.param(one, marks=pytest.mark.slow) for one in CORRUPTED.values() if one not in SEEN)],
+)
+def test_a_copy_that_differs_does_not_take_the_tables_place(items: CopyStand, act: str) -> None:
+    before = items.contents("items", COLUMNS)
+    items.begin(ADD)
+    items.until("comparing")
+    items.execute(act)
+    with pytest.raises(MigrationFailed, match="differ"):
+        items.finish()
+    assert (items.left_over(), items.contents("items", COLUMNS)) == ([], before)
+
+
+def test_the_row_that_differs_is_named(items: CopyStand) -> None:
+    items.begin(ADD)
+    items.until("comparing")
+    items.execute(CORRUPTED["a byte"])
+    with pytest.raises(MigrationFailed, match=r"behind \(29,\) up to \(30,\)"):
+        items.finish()
+
+
+# Refusals
+
+
+NUMBER, TEXT, LONG = (NUMBERED.format(rest=f"v {kind}") for kind in ("INT", "VARCHAR(9)", "BIGINT"))
+MODIFY = "ALTER TABLE items MODIFY COLUMN v "
+REFUSED = {
+    "a foreign key of it": (
+        ["CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB",
+         NUMBERED.format(rest="p INT, FOREIGN KEY (p) REFERENCES p (id)")], ADD, "copy-foreign-key",
+    ),
+    "a foreign key to it": (
+        [NUMBER, "CREATE TABLE c (i INT, FOREIGN KEY (i) REFERENCES items (id)) ENGINE=InnoDB"],
+        ADD, "copy-foreign-key",
+    ),
+    "a trigger": (
+        [NUMBER, "CREATE TRIGGER theirs BEFORE INSERT ON items FOR EACH ROW DO 0"], ADD, "copy-trigger",
+    ),
+    "another engine": (["CREATE TABLE items (id INT PRIMARY KEY) ENGINE=Aria"], ADD, "copy-engine"),
+    "a view": (["CREATE VIEW items AS SELECT 1 AS id"], ADD, "copy-engine"),
+    "no table": ([], ADD, "copy-engine"),
+    "no key": (["CREATE TABLE items (v INT, UNIQUE (v)) ENGINE=InnoDB"], ADD, "copy-no-key"),
+    "a key of floats": (["CREATE TABLE items (k FLOAT PRIMARY KEY) ENGINE=InnoDB"], ADD, "copy-no-key"),
+    "a key that changes": ([NUMBER], "ALTER TABLE items MODIFY COLUMN id BIGINT NOT NULL", "copy-no-key"),
+    "a key that is dropped": ([NUMBER], "ALTER TABLE items DROP PRIMARY KEY", "copy-no-key"),
+    "a unique index": ([NUMBER], "CREATE UNIQUE INDEX one ON items (v)", "add-unique"),
+    "a smaller number": ([LONG], f"{MODIFY} INT", "narrow-type"),
+    "a number without sign": ([NUMBER], f"{MODIFY} INT UNSIGNED", "narrow-type"),
+    "a shorter text": ([TEXT], f"{MODIFY} VARCHAR(8)", "narrow-type"),
+    "a smaller charset": ([TEXT], f"{MODIFY} VARCHAR(9) CHARACTER SET latin1", "narrow-type"),
+    "text to number": ([TEXT], f"{MODIFY} INT", "narrow-type"),
+    "fewer digits": ([NUMBERED.format(rest="v DECIMAL(9, 3)")], f"{MODIFY} DECIMAL(10, 2)", "narrow-type"),
+    "another enum": ([NUMBERED.format(rest="v ENUM('a', 'b')")], f"{MODIFY} ENUM('b', 'a')", "enum-reorder"),
+    "a zone": ([NUMBERED.format(rest="v TIMESTAMP NULL")], f"{MODIFY} DATETIME", "timestamp-datetime"),
+    "a number for each": (
+        [NUMBER], "ALTER TABLE items ADD n INT AUTO_INCREMENT, ADD KEY (n)", "auto-increment-column",
+    ),
+    "not null": ([NUMBER], "ALTER TABLE items ADD n INT NOT NULL", "not-null-without-default"),
+}  # fmt: skip
+
+
+def test_what_a_copy_could_do_wrong_is_refused(stand: CopyStand) -> None:
+    seen = {}
+    for name, (made, statement, _) in REFUSED.items():
+        stand.execute("DELETE FROM podwork_migrations", *made)
+        stand.begin(statement)
+        try:
+            stand.finish()
+            seen[name] = "done"
+        except PodworkError as error:
+            seen[name] = str(error)
+        assert stand.left_over() == [], name
+        stand.execute("DROP VIEW IF EXISTS items", "DROP TABLE IF EXISTS c", "DROP TABLE IF EXISTS items")
+    assert {name: said for name, said in seen.items() if REFUSED[name][2] not in said} == {}
+
+
+def test_refusals_are_rules_of_the_linter() -> None:
+    assert {code for _, _, code in REFUSED.values()} <= {rule.code for rule in CATALOGUE}
+
+
+def test_names_that_somebody_else_has_taken_are_left_alone(items: CopyStand) -> None:
+    items.execute(f"CREATE TABLE {NAMES.copy} (theirs INT)")
+    items.begin(ADD)
+    with pytest.raises(MigrationFailed, match="made by somebody else"):
+        items.advance()
+    assert items.left_over() == [NAMES.copy]

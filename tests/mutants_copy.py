@@ -1,0 +1,56 @@
+"""The guards of the online copy that its promises rest on, for `tests.mutants`.
+
+Owns the list only, as (name, file, guard, broken, tests); how one is taken out and judged is `tests.mutants`'.
+"""
+
+# ruff: noqa: E501 - a guard is quoted as it stands
+
+from __future__ import annotations
+
+_FOLDER = "migrations_runner/podwork_migrations/copy"
+_COPY = "tests/contract/test_migrations_copy.py"
+_FOUND = "tests/contract/test_migrations_copy_found.py"
+_WRITERS = "tests/contract/test_migrations_copy_writers.py"
+_KILLS = "tests/crash/test_migrations_copy_kills.py"
+
+Guard = tuple[str, str, str, str, str]
+
+
+def _code(name: str, module: str, guard: str, broken: str, tests: str = _COPY) -> Guard:
+    return (f"copy: {name}", f"{_FOLDER}/{module}.py", guard, broken, tests)
+
+
+GUARDS: list[Guard] = [
+    _code("rows are copied under a lock", "chunks", 'text(f"{session} INSERT INTO {chosen} LOCK IN SHARE MODE")', 'text(f"{session} INSERT INTO {chosen}")', _WRITERS),
+    _code("no lock is waited for", "chunks", "SET STATEMENT innodb_lock_wait_timeout = 0, sql_mode", "SET STATEMENT innodb_lock_wait_timeout = 50, sql_mode", _FOUND),
+    _code("what a trigger has written is left", "chunks", "if _code(error) != _DUPLICATE:", "if True:", _WRITERS),
+    _code("a key of 0", "triggers", "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,", "STRICT_ALL_TABLES,"),
+    _code("dates of zeros", "triggers", ",ALLOW_INVALID_DATES", ",NO_ZERO_DATE"),
+    _code("values that do not fit are faults", "triggers", "STRICT_ALL_TABLES,NO", "NO", _FOUND),
+    _code("the row is read again", "triggers", "ELSEIF NOT EXISTS ({still}) THEN", "ELSE", _WRITERS),
+    _code("a key that differs by its case", "triggers", " or theirs in self.text_keys", ""),
+    _code("duplicates are latched", "triggers", "1054, 1062, 1136", "1054, 1136", _FOUND),
+    _code("a missing target is no error", "triggers", 'f"DECLARE CONTINUE HANDLER FOR {_MISSING} BEGIN END; "', 'f""'),
+    _code("triggers before the copy", "abort", "    journal.drop_triggers(names.forward)\n    journal.drop_triggers(names.reverse)\n", "", _COPY),
+    _code("the run is ended first", "abort", "        return False\n    journal", "        pass\n    journal", _COPY),
+    _code("only what is named", "build", 'if form is None or taken:', "if form is None:", _FOUND),
+    _code("refused before it is touched", "build", "        if refusals := copy_refusals(connection, table):\n            raise CopyRefused(table, refusals)\n", "", _FOUND),
+    _code("refused by its form", "build", "    if refusals := change_refusals(form, copy, journal.work.migration.renames):\n        raise CopyRefused(table, refusals)\n", "", _FOUND),
+    _code("a trigger is made anew", "build", "if found == mirror.body(event):", "if found is not None:", _KILLS),
+    _code("faults before the cut-over", "cutover", "    if faults := journal.faults():\n", "    if faults := []:\n", _FOUND),
+    _code("the table that was copied", "cutover", "if source_note(journal, both.table) != journal.source:", "if False:", _FOUND),
+    _code("triggers before the cut-over", "cutover", "if not are_there(connection, forward(journal, both), journal.names.forward):", "if False:", _FOUND),
+    _code("an answer that was lost", "cutover", "    if place is Where.AFTER:\n        return None\n", "", _KILLS),
+    _code("numbers go on", "cutover", "if (both.copy.next_number or 0) < (both.table.next_number or 0):", "if False:"),
+    _code("writers outside", "cutover", "    with writers_outside(journal, table, first_seconds):\n        journal.ddl", "    if True:\n        journal.ddl", _WRITERS),
+    _code("locks are not waited for", "journal", "        if not is_done and (wait_seconds or self.waits):", "        if not is_done:", _FOUND),
+    _code("a difference is one", "verify", "        if theirs != ours:\n", "        if False:\n", _FOUND),
+    _code("spans without a gap", "job", "check(self.session.connection(), lo or None, hi)", "check(self.session.connection(), hi, hi)", _FOUND),
+    _code("rows that only the copy has", "verify", "for table, index in ((params.table, params.table_index), (params.copy, params.copy_index))", "for table, index in ((params.table, params.table_index),)", _FOUND),
+    _code("nulls differ from nothing", "verify", 'f"CRC32(CONCAT_WS(\'#\', {nulls}, ', 'f"CRC32(CONCAT_WS(\'#\', ', _FOUND),
+    _code("a way back that is closed", "revert", "    if faults := journal.faults():\n", "    if faults := []:\n"),
+    _code("the way back compares", "applier", "        if stands.is_lost:\n            raise journal.failed(f\"the way back is closed: {stands.reason}\")\n        if not stands.has_succeeded:\n            return _waiting(Stage.BACK_COMPARING, stands)\n", ""),
+    _code("one try after the other", "applier", 'if entry.stage == f"{Stage.ABORTED}.{entry.attempts}":', "if False:", _FOUND),
+    _code("smaller types", "refusals", "        elif not widens(old, new):", "        elif False:", _FOUND),
+    _code("unique keys are not added", "refusals", "if index.unique and not any(columns <= set(index.columns) for columns in had):", "if False:", _FOUND),
+]  # fmt: skip
