@@ -23,7 +23,7 @@ demo: $(VENV)/.installed-demo ## Run the main job on real data: three pods, noth
 
 test: $(VENV)/.installed-dev ## Install the servers the tests need, and run all tests (PYTEST= for arguments).
 	ops/deploy/install-servers.sh
-	$(BIN)/python -m pytest -n $(SIDE_BY_SIDE) --dist loadfile -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest -n $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder -m "not slow" $(PYTEST)
 
 test-long: $(VENV)/.installed-dev ## Run the long fault and fuzz tests (minutes to an hour).
 	ops/deploy/install-servers.sh

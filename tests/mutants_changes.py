@@ -48,7 +48,7 @@ GUARDS: list[Guard] = [
     _change("a lock is no refusal", "asking", "    try:\n        _execute(connection, statement)\n    except DBAPIError as error:\n        if is_lock_timeout(error):\n            raise\n", "    try:\n        _execute(connection, statement)\n    except DBAPIError as error:\n", _ROUTES),
     _change("an unchecked key's index goes too", "foreign_keys", "for index in after.indexes if index not in before.indexes", "for index in ()", f"{_CHANGES}::test_orphans_take_the_key_away_again"),
     _change("a frozen one lets go of the table", "execute", '{"wait_timeout": lock_budget_seconds}', "{}", f"{_LOCKS}::test_whoever_is_frozen_while_it_waits_for_the_writers_of_a_parent_is_sent_away"),
-    _change("our words for a lost connection", "completing", "connection.execution_options(skip_user_error_events=False)", "pass", f"{_LOCKS}::test_killed_in_the_middle_of_the_statement_it_is_done_once"),
+    _change("our words for a lost connection", "completing", "        with reflecting(connection):\n", "        if True:\n", f"{_LOCKS}::test_killed_in_the_middle_of_the_statement_it_is_done_once"),
     _change("keys stay in the form", "asking", "(*kept, *became.foreign_keys)", "became.foreign_keys", f"{_CHANGES}::test_a_table_that_has_a_key_is_changed"),
     _change("what a change does not name", "completing", "op.existing_server_default is False", "False", _ROUTES),
     _change("NOT NULL is kept", "completing", "if op.existing_nullable is None:", "if False:", _ROUTES),

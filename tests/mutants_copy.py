@@ -11,6 +11,8 @@ _FOLDER = "migrations_runner/podwork_migrations/copy"
 _COPY = "tests/contract/test_migrations_copy.py"
 _FOUND = "tests/contract/test_migrations_copy_found.py"
 _WRITERS = "tests/contract/test_migrations_copy_writers.py"
+_PARALLEL = "tests/contract/test_migrations_copy_parallel.py"
+_VALUES = "tests/contract/test_migrations_copy_values.py"
 _KILLS = "tests/crash/test_migrations_copy_kills.py"
 
 Guard = tuple[str, str, str, str, str]
@@ -37,7 +39,16 @@ GUARDS: list[Guard] = [
     _code("refused before it is touched", "build", "        if refusals := copy_refusals(connection, table):\n            raise CopyRefused(table, refusals)\n", "", _FOUND),
     _code("refused by its form", "build", "    if refusals := change_refusals(form, copy, journal.work.migration.renames):\n        raise CopyRefused(table, refusals)\n", "", _FOUND),
     _code("a trigger is made anew", "build", "if found == mirror.body(event):", "if found is not None:", _KILLS),
-    _code("faults before the cut-over", "cutover", "    if faults := journal.faults():\n", "    if faults := []:\n", _FOUND),
+    _code("faults before the cut-over", "cutover", "    if (why := _not_taken(journal)) is not None:\n        return why\n    with", "    with", _FOUND),
+    _code("faults of the last moment", "applier", "        if (why := cutover.regret(journal)) is not None:\n            return self._give_up(journal, why)\n", "", _FOUND),
+    _code("what a person has to decide", "cutover", "    if since := journal.faults(names.old):\n", "    if since := []:\n", _FOUND),
+    _code("what was written since the last moment", "cutover", "    make_triggers(journal, reverse(journal, changed(journal)), names.reverse)\n", "    if journal.work.migration.hold_hours > 0:\n        make_triggers(journal, reverse(journal, changed(journal)), names.reverse)\n", _FOUND),
+    _code("nothing is taken back of nothing", "applier", "        if journal.goes_back:\n", "        if work.direction is Direction.DOWN and journal.began is Direction.UP:\n"),
+    _code("what is done is not begun again", "applier", "Stage.DONE: self._stay,", "Stage.DONE: self._begin,"),
+    _code("done, and to be taken back", "revert", '    if stage == "done":', "    if False:"),
+    _code("a person who is quicker", "applier", "            cutover.regret(journal)  # a person was quicker", "            pass", _FOUND),
+    _code("the last moment of a way back", "revert", "    if faults := journal.faults(names.old):  # written", "    if faults := []:  # written", _FOUND),
+    _code("whose fault it is", "triggers", "255), '{self.target}'); END;", "255), '{self.on}'); END;", _FOUND),
     _code("the table that was copied", "cutover", "if source_note(journal, both.table) != journal.source:", "if False:", _FOUND),
     _code("triggers before the cut-over", "cutover", "if not are_there(connection, forward(journal, both), journal.names.forward):", "if False:", _FOUND),
     _code("an answer that was lost", "cutover", "    if place is Where.AFTER:\n        return None\n", "", _KILLS),
@@ -47,10 +58,13 @@ GUARDS: list[Guard] = [
     _code("a difference is one", "verify", "        if theirs != ours:\n", "        if False:\n", _FOUND),
     _code("spans without a gap", "job", "check(self.session.connection(), lo or None, hi)", "check(self.session.connection(), hi, hi)", _FOUND),
     _code("rows that only the copy has", "verify", "for table, index in ((params.table, params.table_index), (params.copy, params.copy_index))", "for table, index in ((params.table, params.table_index),)", _FOUND),
-    _code("nulls differ from nothing", "verify", 'f"CRC32(CONCAT_WS(\'#\', {nulls}, ', 'f"CRC32(CONCAT_WS(\'#\', ', _FOUND),
-    _code("a way back that is closed", "revert", "    if faults := journal.faults():\n", "    if faults := []:\n"),
+    _code("nulls differ from nothing", "verify", "if theirs.is_nullable or ours.is_nullable:", "if False:", _VALUES),
+    _code("a part ends", "parts", 'conditions += [self._key.bound("", "<=", "upto")] if has_upto else []', 'conditions += ["(:upto0 + :upto1 IS NOT NULL)"] if has_upto else []', _PARALLEL),
+    _code("a counter has one job", "job", 'return 1 if params.get("counter") else _JOBS', "return _JOBS", _PARALLEL),
+    _code("a way back that is closed", "revert", "    if faults := journal.faults(names.old):\n", "    if faults := []:\n"),
     _code("the way back compares", "applier", "        if stands.is_lost:\n            raise journal.failed(f\"the way back is closed: {stands.reason}\")\n        if not stands.has_succeeded:\n            return _waiting(Stage.BACK_COMPARING, stands)\n", ""),
     _code("one try after the other", "applier", 'if entry.stage == f"{Stage.ABORTED}.{entry.attempts}":', "if False:", _FOUND),
+    _code("the same change in two rows", "verify", " * {ODD}\"", "\"", "tests/contract/test_migrations_copy_parallel.py"),
     _code("smaller types", "refusals", "        elif not widens(old, new):", "        elif False:", _FOUND),
     _code("unique keys are not added", "refusals", "if index.unique and not any(columns <= set(index.columns) for columns in had):", "if False:", _FOUND),
 ]  # fmt: skip

@@ -82,6 +82,7 @@ GUARDS += [
     _code("trials are counted before", "failing", "        if not held.attempts:\n            return held\n        counted", "        return held\n        counted", _FAILING),
     _code("a failed batch is halved", "failing", "        self._sizing.halve(rows)\n", "", _FAILING),
     _code("the limit of what is left out", "failing", "        if after is None:\n            return self._fail(held, error)\n", "        if after is None:\n            return held\n", _FAILING + " --timeout 30"),
+    _code("outages are seen after a look at a table", "collections/source", "        with reflecting(connection):\n", "        if True:\n", "tests/contract/test_pods_collections.py"),
     _code("outages cost nothing", "trouble", "return Kind.OUTAGE if isinstance(error, OUTAGES) else Kind.FAILED", "return Kind.FAILED", _FAILING),
     _code("deadlocks cost nothing", "trouble", "    if is_crowded(error):\n        return Kind.CROWDED\n", "", _FAILING),
     _code("a wrapped deadlock", "trouble", "following = following.__cause__ or following.__context__", "following = None", _FAILING),

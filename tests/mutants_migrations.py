@@ -25,7 +25,9 @@ def _code(name: str, module: str, guard: str, broken: str, tests: str) -> Guard:
 
 GUARDS: list[Guard] = [
     # The line
-    _code("the server's lock", "line", "if connection.execute(_GET_LOCK).scalar() != 1:", "if False:", _LINE),
+    _code("the server's lock", "line", "            if got != 1:\n", "            if False:\n", _LINE),
+    _code("no entry without the lock", "line", "if not is_leased and connection.execute(_HOLDER).scalar() != connection_id:", "if False:", _LINE),
+    _code("clearing up on a lost connection", "line", "            if self._own.invalidated:\n", "            if False:\n", _LINE),
     _code("the lock goes with its connection", "line", "            connection.detach()\n", "            pass\n", _LINE),
     _code("a long name of a database", "line", "IF(CHAR_LENGTH(DATABASE()) > 40, MD5(DATABASE()), DATABASE())", "DATABASE()", _LINE),
     _code("the epoch grows", "line", "epoch = found.epoch + 1", "epoch = found.epoch", _LINE),
@@ -54,6 +56,17 @@ GUARDS: list[Guard] = [
     _code("what workers know", "runner/runner", "            if objection:\n", "            if False:\n", _RUNNER),
     _code("the gate's word", "runner/runner", "if isinstance(answer, Go):", "if True:", _RUNNER),
     _code("the order of versions", "runner/runner", "if not answer.others_may or", "if False or", _RUNNER),
+    _code("who has nothing to begin looks after plans", "runner/runner", "if outcome.ending in (Ending.IDLE, Ending.STOPPED):", "if False:", _RUNNER),
+    _code("a vanished host's lock is freed", "line", "            connection.execute(_FORGOTTEN)\n", "", _LINE),
+    _code("a lost path is noticed", "line", "            watch_path(connection)\n", "", _LINE),
+    _code("what was said before stays", "ledger/reasons", "whole = _BETWEEN.join(filter(None, (before, said)))", "whole = said", _CONTROL),
+    _code("a long history keeps its last word", "ledger/reasons", "if len(whole) <= MOST_CHARACTERS:", "if True:", _CONTROL),
+    _code("an edited file's overrides", "control", "        if is_edited:\n            values", "        if False:\n            values", _CONTROL),
+    _code("a restored line gets ahead", "control", "reached = max(found.epoch, epoch) + 1", "reached = found.epoch + 1", _CONTROL),
+    _code("a restored ledger tells again", "control", 'connection.execute(update(migrations).values(reported=""))', "pass", _CONTROL),
+    _code("runs that are gone", "ledger/history", "if not found.issuperset(entry.run_ids)]", "if False]", _DATA),
+    _code("no room for a copy", "change/ways", "            _check_room(connection, migration, plan)\n", "", "tests/contract/test_migrations_routes.py"),
+    _code("a copy without room for a reason", "change/ways", " or NO_ROOM in migration.override:", ":", "tests/contract/test_migrations_routes.py"),
     _code("a failed one stops the line", "runner/runner", "return _stopped(standing) if standing.failed else self._begin(turn, library, standing)", "return self._begin(turn, library, standing)", _RUNNER),
     _code("a hold", "runner/runner", "if held.is_held:", "if False:", _RUNNER),
     _code("its text is as it began", "runner/runner", "if migration.checksum != entry.checksum:", "if False:", _RUNNER),

@@ -32,6 +32,10 @@ GUARDS: list[Guard] = [
     _cli("migration_matrix", "alike everywhere", "return \"pending\" if cells == {Cell.PENDING} else None", "return \"pending\"", _STATUS),
     _cli("migration_rows", "a reason without secrets", "\"reason\": mask(line.reason) or None", "\"reason\": line.reason or None", _STATUS),
     _cli("migration_rows", "an error without secrets", "\"throttle_reason\": mask(line.throttle_reason) or None", "\"throttle_reason\": line.throttle_reason or None", _STATUS),
+    _cli("pods", "plans forget a pod", "platform.migrations.blocking.forget(pod_id, registered=False)", "pass", "tests/acceptance/test_cli_changing.py -k forget"),
+    _cli("migration_report", "many under way are counted", "[:MOST_MOVING]", "[:]", _STATUS),
+    _cli("migration_report", "what failed is shown first", 'key=lambda row: row["state"] != "failed")', 'key=lambda row: 0)', _STATUS),
+    _cli("migration_rows", "a replica that has stopped", 'return "stopped" if lag.is_known else "?"', 'return "?"', _STATUS),
     _cli("migration_watch", "a halted plan is not watched on", "plan.state not in GOES_ON or ", "", _STATUS),
     ("demo, report: retried once", "ops/podwork_ops/demo/report.py", "if self.retries != 1:", "if False:", "tests/unit/test_demo_report.py"),
 ]  # fmt: skip

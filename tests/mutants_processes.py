@@ -61,7 +61,7 @@ GUARDS: list[Guard] = [
     _in("isolation/words", "heard as a whole", "if message:", "if True:", _RUNS),
     _isolation("orphans where nobody helps", "os.killpg(slot.pid, signal.SIGKILL)", "pass", _KILLS),
     _isolation("a slot forgets its last job", "self._flags.clear(slot.number)", "pass", _ORDERS),
-    _isolation("a cancel reaches the job", "self._flags.cancel(slot.number)\n\n    def kill", "pass\n\n    def kill", _ORDERS),
+    _isolation("a cancel reaches the job", "self._flags.cancel(slot.number)\n\n    def ask", "pass\n\n    def ask", _ORDERS),
     _isolation("why it was killed", "raise killed_for or ends.JobProcessDied(how)", "raise ends.JobProcessDied(how)", _HARD),
     _isolation("killed once", "and slot.killed_for is None", "", _RUNS),
     _isolation("who is given back does not come back", "if self._abandoned and killed_for is None:", "if False:", _ISOLATION),

@@ -15,6 +15,7 @@ _SAMPLE = "tests/unit/test_cli_run_sample.py"
 _SCREEN = "tests/unit/test_cli_run_screen.py"
 _ROLLUP = "tests/unit/test_iteration_rollup.py"
 _DEMO = "tests/integration/test_demo_check.py"
+_DEMO_MOVE = "tests/unit/test_demo_move.py"
 
 Guard = tuple[str, str, str, str, str]
 
@@ -43,4 +44,8 @@ GUARDS: list[Guard] = [
     _cli("run_rows", "errors without secrets", '"last_error": mask(part.last_error) if part.last_error else None', '"last_error": part.last_error', _SCREEN),
     _cli("run_rows", "whole only at the end", "min(share * 100, 99.9)", "share * 100", _SCREEN),
     ("demo, net_prices: every line", "ops/podwork_ops/demo/net_prices.py", "if found == expected:", "if True:", _DEMO),
+    ("demo, largest_shop: jobs behind the gate", "ops/podwork_ops/demo/largest_shop.py", "if found.state not in _MAY_RUN_THERE:", "if True:", _DEMO_MOVE),
+    ("demo, largest_shop: a move that stands", "ops/podwork_ops/demo/largest_shop.py", "elif now - self._changed > STALL_SECONDS:", "elif False:", _DEMO_MOVE),
+    ("demo, report: the move is done", "ops/podwork_ops/demo/report.py", "        if self.state != \"done\":\n            yield str(self)", "        if False:\n            yield str(self)", "tests/unit/test_demo_report.py"),
+    ("demo, report: no move", "ops/podwork_ops/demo/report.py", "elif len(self.pods) > 1:", "elif False:", "tests/unit/test_demo_report.py"),
 ]  # fmt: skip

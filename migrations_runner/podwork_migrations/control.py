@@ -1,9 +1,9 @@
 """What a person does to a pod's migrations: retry, skip, revert, cut over, hold and release.
 
 Owns: `LineControl`, and `Changed`. Promises: each is decided and written under the lock of the line's row, so
-that no step of a migration is taken meanwhile, with who did it and why; asked for again it changes nothing,
-or says what is in the way. What is to be done then, the pod's next turn does. Leaves to others: doing it
-(`runner`), and the plan, which hears of it from the runner.
+that no step of a migration is taken meanwhile, with when, who and why, beside what was said before; asked for
+again it changes nothing, or says what is in the way. What is to be done then, the pod's next turn does.
+Leaves to others: doing it (`runner`), and the plan, which hears of it from the runner.
 
 | the migration is | retry | skip | revert |
 | --- | --- | --- | --- |
@@ -31,7 +31,8 @@ from podwork_migrations.errors import MigrationConflict, UnknownMigration
 from podwork_migrations.gate import Go
 from podwork_migrations.ledger.entry import Direction, Entry
 from podwork_migrations.ledger.ledger import Ledger
-from podwork_migrations.ledger.schema import NAME_CHARACTERS, line
+from podwork_migrations.ledger.reasons import added, with_overrides
+from podwork_migrations.ledger.schema import NAME_CHARACTERS, line, migrations
 from podwork_migrations.ledger.states import EntryState
 from podwork_migrations.library import Library
 from podwork_migrations.line import Line, LineState
@@ -117,7 +118,8 @@ class LineControl:
             to = EntryState.REVERTING if is_back else EntryState.RUNNING
             values = self._going_on(before, afresh=afresh or before.state is not EntryState.FAILED)
             if reason or by:
-                values["override_reason"] = f"tried again by {by or 'somebody'}: {reason}".removesuffix(": ")
+                known = str(values.get("override_reason", before.override_reason))
+                values["override_reason"] = added(known, self._line.now(), "tried again", by, reason)
             entry = self._ledger.enter(connection, before, to, **values, attempts=before.attempts + 1)
             return Changed(before, entry)
 
@@ -132,16 +134,16 @@ class LineControl:
         """
         if not reason.strip():
             raise MigrationConflict(self.pod_id, version, "skipped without a reason", "say why")
-        said = f"skipped by {by}: {reason}" if by else f"skipped: {reason}"
 
         def skip(connection: Connection) -> Changed:
             before = self._find(connection, version)
             if before is None:
-                return Changed(None, self._skip_pending(connection, version, said))
+                return Changed(None, self._skip_pending(connection, version, reason, by))
             if before.state in (EntryState.SKIPPED, EntryState.REVERTED):
                 return Changed(before, before)
             is_back = before.state is EntryState.FAILED and before.direction is Direction.DOWN
             to = EntryState.REVERTED if is_back else EntryState.SKIPPED
+            said = added(before.override_reason, self._line.now(), "skipped", by, reason)
             # Its error stays: that is why it was skipped.
             return Changed(
                 before, self._ledger.enter(connection, before, to, override_reason=said, reported="")
@@ -164,7 +166,8 @@ class LineControl:
             self._check_way_back(before)
             values: dict[str, Any] = {**_AGAIN, "direction": Direction.DOWN, "attempts": before.attempts + 1}
             if reason or by:
-                values["override_reason"] = f"taken back by {by or 'somebody'}: {reason}".removesuffix(": ")
+                said = added(before.override_reason, self._line.now(), "taken back", by, reason)
+                values["override_reason"] = said
             if _begins_anew(before):
                 values |= _AFRESH
             return Changed(before, self._ledger.enter(connection, before, EntryState.REVERTING, **values))
@@ -188,7 +191,8 @@ class LineControl:
                 return Changed(before, before)
             values: dict[str, Any] = {"stage": READY, "not_before": None, "throttle_reason": ""}
             if by:
-                values["override_reason"] = f"cut over by {by}"
+                said = added(before.override_reason, self._line.now(), "cut over", by, "")
+                values["override_reason"] = said
             return Changed(before, self._ledger.note(connection, before, **values))
 
         return self._change(cut_over, dry_run)
@@ -211,14 +215,26 @@ class LineControl:
             connection.execute(update(line).values(hold_reason=None, hold_by="", held_at=None, trouble=""))
         return self.state()
 
+    def restored(self, epoch: int) -> LineState:
+        """Bring the line of a restored shard past `epoch`, which others know of, and let all be told again.
+
+        Whoever is in the line loses it; whoever was, before the shard was restored, cannot come back.
+        """
+        with self._line.locked() as (connection, found):
+            reached = max(found.epoch, epoch) + 1
+            connection.execute(update(line).values(epoch=reached, revision=line.c.revision + 1, owner=""))
+            connection.execute(update(migrations).values(reported=""))
+        return self.state()
+
     def _find(self, connection: Connection, version: str) -> Entry | None:
         try:
             return self._ledger.lock(connection, version)
         except UnknownMigration:
             return None
 
-    def _skip_pending(self, connection: Connection, version: str, said: str) -> Entry:
+    def _skip_pending(self, connection: Connection, version: str, reason: str, by: str) -> Entry:
         """Write an entry for a migration that has none, which then never begins by itself."""
+        now = self._line.now()
         return self._ledger.begin(
             connection,
             self._library()[version],
@@ -228,8 +244,8 @@ class LineControl:
             code_revision="",
             state=EntryState.SKIPPED,
             attempts=0,
-            completed=self._line.now(),
-            override_reason=shortened(said),
+            completed=now,
+            override_reason=shortened(added("", now, "skipped", by, reason)),
         )
 
     def _going_on(self, before: Entry, *, afresh: bool) -> dict[str, Any]:
@@ -237,6 +253,8 @@ class LineControl:
         migration = self._library()[before.version]
         is_edited = migration.checksum != before.checksum
         values = {**_AGAIN, "checksum": migration.checksum, "name": migration.name, "completed": None}
+        if is_edited:
+            values["override_reason"] = with_overrides(before.override_reason, migration)
         if not (afresh or is_edited):
             is_to_resume = before.kind is Kind.DATA and before.run_ids
             return {**values, **({"stage": "resuming"} if is_to_resume else {})}

@@ -43,6 +43,10 @@ class Gate(Protocol):
         """Hear how an entry stands, after it was committed in the shard; told again and again, in order."""
         ...
 
+    def tend(self) -> None:
+        """Look after plans where no pod asks; called when a pod has nothing to begin. Cheap if none runs."""
+        ...
+
 
 class OpenGate:
     """Lets everything go; for a single pod, and for tests."""
@@ -53,3 +57,6 @@ class OpenGate:
 
     def report(self, pod_id: int, entry: Entry) -> None:
         """Do nothing: nobody else has to know."""
+
+    def tend(self) -> None:
+        """Do nothing: there is no plan."""

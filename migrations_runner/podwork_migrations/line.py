@@ -3,10 +3,12 @@
 Owns: `Line`, who is in it and under which epoch; `Turn`, what somebody may do who is. Promises (M1): on
 MariaDB and MySQL whoever is in the line holds a lock of the server by one connection of his own, and every
 statement that changes the schema runs on that connection: if it dies, the server frees the lock only after
-the statement has ended, and one that is paused keeps it. Every entry raises the epoch, and every step is a
-transaction that locks the line's row and compares the epoch: what somebody does who has lost the line is
-refused. On SQLite, where changes of the schema are part of transactions, the epoch alone does it; who has
-not done a step for `LEASE_SECONDS` may be forestalled. Leaves to others: what the steps are.
+the statement has ended, and one that is paused keeps it, between two statements for `IDLE_SECONDS`. A path to
+the server that is gone is noticed within minutes, however long a statement takes. Every entry raises the
+epoch, and every step is a transaction that locks the line's row and compares the epoch: what somebody does
+who has lost the line is refused. On SQLite, where changes of the schema are part of transactions, the epoch
+alone does it; who has not done a step for `LEASE_SECONDS` may be forestalled. Leaves to others: what the
+steps are.
 """
 
 from __future__ import annotations
@@ -27,8 +29,11 @@ from podwork_pods.driver_errors import is_missing_table
 from podwork_pods.engines import create_tables, reader
 from podwork_pods.errors import ShardUnavailable, ShardUnprepared
 from podwork_pods.iteration.statements import shortened
+from podwork_pods.keepalive import watch_path
 
 LEASE_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 900
+"""For so long the server keeps the lock of somebody of whom it hears nothing, and who waits for nothing."""
 
 _ROW = line.c.id == LINE
 _READ = select(line).where(_ROW)
@@ -37,8 +42,11 @@ _LEAVE = update(line).where(_ROW, line.c.epoch == bindparam("of_epoch")).values(
 
 # At most 64 characters, whatever the database is called.
 _NAME = "CONCAT('podwork.migrations.', IF(CHAR_LENGTH(DATABASE()) > 40, MD5(DATABASE()), DATABASE()))"
-_GET_LOCK = text(f"SELECT GET_LOCK({_NAME}, 0)")
+_GET_LOCK = text(f"SELECT GET_LOCK({_NAME}, 0), CONNECTION_ID()")
+_HOLDER = text(f"SELECT IS_USED_LOCK({_NAME})")
 _RELEASE_LOCK = text(f"DO RELEASE_LOCK({_NAME})")
+# A host that vanishes between two statements says nothing: then the server ends the connection, and the lock.
+_FORGOTTEN = text(f"SET SESSION wait_timeout = {IDLE_SECONDS}")
 _CHECK = text(
     f"SELECT epoch, IS_USED_LOCK({_NAME}) = CONNECTION_ID() FROM {line.name} WHERE id = {LINE}"  # noqa: S608
 )
@@ -128,12 +136,15 @@ class Line:
         with self._own().connect() as connection:
             # For good: its end is the lock's end, and nobody else shall get it with the lock.
             connection.detach()
-            if connection.execute(_GET_LOCK).scalar() != 1:
+            got, connection_id = connection.execute(_GET_LOCK).one()
+            if got != 1:
                 yield None
                 return
             reach("line.locked")
+            watch_path(connection)
+            connection.execute(_FORGOTTEN)
             try:
-                with self._turn(owner, connection) as turn:
+                with self._turn(owner, connection, connection_id) as turn:
                     yield turn
             finally:
                 if not connection.invalidated:  # else the server has freed it
@@ -141,8 +152,11 @@ class Line:
                         connection.execute(_RELEASE_LOCK)
 
     @contextmanager
-    def _turn(self, owner: str, own: Connection | None) -> Iterator[Turn | None]:
-        epoch = self._raise_epoch(owner, is_leased=own is None)
+    def _turn(
+        self, owner: str, own: Connection | None, connection_id: int | None = None
+    ) -> Iterator[Turn | None]:
+        reach("line.entering")
+        epoch = self._raise_epoch(owner, connection_id)
         if epoch is None:
             yield None
             return
@@ -154,11 +168,18 @@ class Line:
             with suppress(PodworkError, DBAPIError), self._engine().begin() as connection:
                 connection.execute(_LEAVE, {"of_epoch": epoch})
 
-    def _raise_epoch(self, owner: str, *, is_leased: bool) -> int | None:
-        """Begin a new epoch and return it; None: somebody who does not hold a lock of the server has it."""
+    def _raise_epoch(self, owner: str, connection_id: int | None) -> int | None:
+        """Begin a new epoch and return it; None: somebody else has it, or may have it.
+
+        `connection_id`: of the connection by which the server's lock was got. Whoever was paused since then
+        may have lost it, and must not drive out who has it now. None: there is no such lock.
+        """
         now = self._clock.now()
+        is_leased = connection_id is None
         with self.locked() as (connection, found):
             if is_leased and found.owner not in ("", owner) and now < found.heartbeat_at + LEASE_SECONDS:
+                return None
+            if not is_leased and connection.execute(_HOLDER).scalar() != connection_id:
                 return None
             epoch = found.epoch + 1
             values = {"epoch": epoch, "owner": owner, "taken_at": now, "heartbeat_at": now}
@@ -286,10 +307,16 @@ class Turn:
 
     @contextmanager
     def _lost_with_connection(self) -> Iterator[None]:
+        assert self._own is not None
         try:
             yield
         except ShardUnavailable as error:
             raise self._lost(f"its connection was lost: {error.why}") from None
+        except Exception as error:
+            # Whoever clears up behind him on a connection that is gone hears of that, and not why it is.
+            if self._own.invalidated:
+                raise self._lost("its connection was lost") from error
+            raise
 
     def _lost(self, why: str) -> LineLost:
         return LineLost(self.pod_id, self.epoch, why)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the systems that `make bench` measures beside podwork: Python ones into venvs of their own and BullMQ
-# under build/peers, Sidekiq from Debian. What is there in the pinned version is left alone. A peer that cannot
-# be had is named and left out: the benchmarks report it as missing, and go on.
+# under build/peers, Sidekiq and percona-toolkit from Debian. What is there in the pinned version is left alone. A
+# peer that cannot be had is named and left out: the benchmarks report it as missing, and go on.
 # Usage: ops/deploy/install-peers.sh [PEER ...]
 set -u
 
@@ -47,21 +47,31 @@ install_bullmq() {
 
 install_sidekiq() {
     command -v ruby >/dev/null && ruby -e 'require "sidekiq"' 2>/dev/null && return 0
-    command -v apt-get >/dev/null || { say "sidekiq needs Debian's ruby-sidekiq"; return 1; }
-    as_root=
-    if [ "$(id -u)" != 0 ]; then
-        sudo -n true 2>/dev/null || { say "run as root: apt-get install --no-install-recommends ruby-sidekiq"; return 1; }
-        as_root="sudo -n"
-    fi
-    say "installing ruby-sidekiq"
-    $as_root apt-get -qq -o DPkg::Lock::Timeout=300 update || say "apt-get update failed; going on with the known lists"
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y \
-        --no-install-recommends ruby-sidekiq </dev/null >&2
+    install_debian ruby-sidekiq
 }
 
-for peer in ${*:-celery rq dramatiq huey arq taskiq saq streaq sidekiq bullmq}; do
+install_percona_toolkit() {
+    command -v pt-online-schema-change >/dev/null && return 0
+    install_debian percona-toolkit
+}
+
+install_debian() {
+    command -v apt-get >/dev/null || { say "Debian's $1 is needed"; return 1; }
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        sudo -n true 2>/dev/null || { say "run as root: apt-get install --no-install-recommends $1"; return 1; }
+        as_root="sudo -n"
+    fi
+    say "installing $1"
+    $as_root apt-get -qq -o DPkg::Lock::Timeout=300 update || say "apt-get update failed; going on with the known lists"
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y \
+        --no-install-recommends "$1" </dev/null >&2
+}
+
+for peer in ${*:-celery rq dramatiq huey arq taskiq saq streaq sidekiq bullmq percona-toolkit}; do
     case $peer in
         sidekiq) install_sidekiq ;;
+        percona-toolkit) install_percona_toolkit ;;
         bullmq) install_bullmq ;;
         *) install_python "$peer" ;;
     esac || say "$peer could not be installed; it will be reported as missing"

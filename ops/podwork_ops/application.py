@@ -22,6 +22,8 @@ from podwork_ops.errors import AppNotLoaded
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
+    from podwork_pods.mover.tables.declaration import ShopTables
+
 
 def load_app(target: str) -> App:
     """Import the application named by `module:attribute`.
@@ -65,6 +67,28 @@ def load_metadata(target: str) -> MetaData:
             "name a MetaData, or a declarative base",
         )
     return metadata
+
+
+def load_tables(target: str) -> ShopTables:
+    """Import the `ShopTables` named by `module:attribute`; if none is named, the application has no tables.
+
+    Raises:
+        AppNotLoaded: no such module or attribute, its import fails, or it is no ShopTables.
+    """
+    from podwork_pods.mover.tables.declaration import ShopTables  # noqa: PLC0415 - only movers need them
+
+    if not target:
+        return ShopTables()
+    module_name, colon, attribute = target.partition(":")
+    if not (module_name and colon and attribute):
+        raise AppNotLoaded(f"{target!r} is not module:attribute", "set moves.tables to shop.tables:tables")
+    found = _attribute(_import(module_name), attribute)
+    if not isinstance(found, ShopTables):
+        raise AppNotLoaded(
+            f"{target} is of type {type(found).__name__}, and no ShopTables",
+            'write tables = ShopTables(shop("orders"), ...)',
+        )
+    return found
 
 
 def declare_schedules(file: str, app: App) -> None:

@@ -31,7 +31,9 @@ from podwork_pods.topology import Topology
 if TYPE_CHECKING:
     from podwork.inspection import Inspection
     from podwork_ops.migration_access import Migrations
+    from podwork_ops.move_access import MoveAccess
     from podwork_pods.iteration.control import RunControl
+    from podwork_pods.mover.tables.declaration import ShopTables
 
 
 class Platform:
@@ -41,6 +43,13 @@ class Platform:
         self.settings = settings
         self.topology = topology
         self.client: Client = topology.client()
+        if settings.moves.tables:
+            topology.tables = self._tables
+
+    def _tables(self) -> ShopTables:
+        from podwork_ops.application import load_tables  # noqa: PLC0415 - with the first run or move
+
+        return load_tables(self.settings.moves.tables)
 
     @property
     def registry(self) -> PodRegistry:
@@ -62,7 +71,7 @@ class Platform:
 
     def add_pod(self, pod: Pod) -> None:
         """Register a pod and prepare its shard; a pod that cannot be reached is not registered."""
-        self.directory.create_schema()
+        self.topology.prepare()
         self.registry.put(pod)
         try:
             self.prepare_shard(pod.id)
@@ -114,6 +123,13 @@ class Platform:
         from podwork_ops.migration_access import Migrations  # noqa: PLC0415 - for people; a worker has its own
 
         return Migrations(self)
+
+    @cached_property
+    def moves(self) -> MoveAccess:
+        """What a person orders about moves, and sees of them."""
+        from podwork_ops.move_access import MoveAccess  # noqa: PLC0415 - for people; a worker has its own
+
+        return MoveAccess(self)
 
     def engine(self, pod_id: int) -> Engine:
         """Return the engine of a pod's shard; what is done through it is not fenced. Raises `UnknownPod`."""

@@ -16,7 +16,8 @@ import msgspec
 from podwork import settings
 from podwork.observation import DURATION_BUCKETS_SECONDS, WAIT_BUCKETS_SECONDS
 from podwork_migrations.lint import CATALOGUE, Dialect, Example, Rule
-from podwork_ops.errors import EXIT_CODES, MEANINGS
+from podwork_ops.errors import MEANINGS
+from podwork_ops.exit_code_table import EXIT_CODES
 from podwork_ops.metrics import table
 
 DIRECTORY = Path(__file__).parents[1] / "docs"

@@ -1,8 +1,7 @@
-"""The operators' side of the error tree, and the one table from errors to exit codes.
+"""The operators' side of the error tree, and what the codes mean with which `podctl` ends.
 
-Owns: `ExitCode`, what each code means, and which error ends `podctl` with which code.
-Promises: every `PodworkError` of every package stands in the table by its own name (tested), so that a
-new error is given a code on purpose. Leaves to `podwork_ops.cli.main`: printing and leaving.
+Owns: `ExitCode`, what each code means, and the errors of this package. Leaves to others: which error leads
+to which code (`podwork_ops.exit_code_table`), printing and leaving (`podwork_ops.cli.main`).
 """
 
 from __future__ import annotations
@@ -126,6 +125,23 @@ class RunAmbiguous(PodworkError):
         super().__init__(f"several runs begin with {text}", f"give more of the id: {', '.join(ids)}")
 
 
+class ShopNeverMoved(PodworkError):
+    """Raised when the latest move of a shop is asked for that has none."""
+
+    def __init__(self, shop_id: int) -> None:
+        self.shop_id = shop_id
+        super().__init__(f"shop {shop_id} was never moved", "see: podctl moves list --all")
+
+
+class MovesNotSet(PodworkError):
+    """Raised when a shop is to move, and nobody has said which tables have rows of it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "which rows are a shop's is not declared", "set moves.tables, see: ops/docs/moving-tables.md"
+        )
+
+
 class RetriesFailed(PodworkError):
     """Raised after a report in which items that had been left out of a run failed again."""
 
@@ -208,121 +224,3 @@ class ShopConflict(PodworkError):
 
 class ChecksFailed(PodworkError):
     """Raised after a report whose checks did not all hold."""
-
-
-EXIT_CODES: dict[str, ExitCode] = {
-    # podwork
-    "PodworkError": ExitCode.FAILED,
-    "ConfigurationError": ExitCode.USAGE,
-    "UnknownJob": ExitCode.USAGE,
-    "InvalidArguments": ExitCode.USAGE,
-    "InvalidRoute": ExitCode.USAGE,
-    "InvalidTime": ExitCode.USAGE,
-    "StoreUnavailable": ExitCode.UNREACHABLE,
-    "StoreRefused": ExitCode.FAILED,
-    "ShopOnHold": ExitCode.CONFLICT,
-    "RedirectLoop": ExitCode.FAILED,
-    "LeaseLost": ExitCode.CONFLICT,
-    "StaleEpoch": ExitCode.CONFLICT,
-    "TimeLimitExceeded": ExitCode.FAILED,
-    "MemoryLimitExceeded": ExitCode.FAILED,
-    "RunConflict": ExitCode.CONFLICT,
-    "UnusableCursor": ExitCode.FAILED,
-    "UnknownRun": ExitCode.NOT_FOUND,
-    "PartitionLost": ExitCode.CONFLICT,
-    "InvalidRunSetting": ExitCode.USAGE,
-    "BatchEnded": ExitCode.FAILED,
-    "HookFailed": ExitCode.FAILED,
-    "ItemKills": ExitCode.FAILED,
-    "InvalidCollection": ExitCode.USAGE,
-    "InvalidKey": ExitCode.USAGE,
-    "ForeignCursor": ExitCode.FAILED,
-    "UnreadableRecord": ExitCode.FAILED,
-    "JobProcessDied": ExitCode.FAILED,
-    "NoJobProcess": ExitCode.FAILED,
-    "InvalidJobId": ExitCode.USAGE,
-    "InvalidFilter": ExitCode.USAGE,
-    "InvalidCursor": ExitCode.USAGE,
-    "UnknownSelection": ExitCode.NOT_FOUND,
-    "SelectionTaken": ExitCode.CONFLICT,
-    "UnknownSchedule": ExitCode.NOT_FOUND,
-    "ScheduleBusy": ExitCode.CONFLICT,
-    "UnknownHold": ExitCode.NOT_FOUND,
-    # podwork_pods
-    "MissingDriver": ExitCode.USAGE,
-    "UnknownPod": ExitCode.NOT_FOUND,
-    "PodUnavailable": ExitCode.CONFLICT,
-    "NoActivePod": ExitCode.CONFLICT,
-    "UnknownShop": ExitCode.NOT_FOUND,
-    "InvalidShop": ExitCode.USAGE,
-    "ShopElsewhere": ExitCode.CONFLICT,
-    "ShopMoving": ExitCode.CONFLICT,
-    "FenceMissing": ExitCode.FAILED,
-    "TransactionBroken": ExitCode.FAILED,
-    "FenceBusy": ExitCode.CONFLICT,
-    "FenceConflict": ExitCode.CONFLICT,
-    "DirectoryConflict": ExitCode.CONFLICT,
-    "ExtentConflict": ExitCode.CONFLICT,
-    "RegistryConflict": ExitCode.CONFLICT,
-    "RegistryUnavailable": ExitCode.UNREACHABLE,
-    "DirectoryUnavailable": ExitCode.UNREACHABLE,
-    "ShardUnavailable": ExitCode.UNREACHABLE,
-    "ShardUnprepared": ExitCode.FAILED,
-    "ForeignRedis": ExitCode.CONFLICT,
-    "RelaySuperseded": ExitCode.CONFLICT,
-    # podwork_migrations
-    "InvalidMigration": ExitCode.USAGE,
-    "UnknownMigration": ExitCode.NOT_FOUND,
-    "MigrationConflict": ExitCode.CONFLICT,
-    "MigrationFailed": ExitCode.FAILED,
-    "LineLost": ExitCode.CONFLICT,
-    "LockBusy": ExitCode.CONFLICT,
-    "CopyDiffers": ExitCode.FAILED,
-    "CopyRefused": ExitCode.FAILED,
-    "UnknownPlan": ExitCode.NOT_FOUND,
-    "InvalidPlan": ExitCode.USAGE,
-    "PlanConflict": ExitCode.CONFLICT,
-    "PlanChanged": ExitCode.CONFLICT,
-    # podwork_ops
-    "AppNotLoaded": ExitCode.USAGE,
-    "ConfirmationNeeded": ExitCode.USAGE,
-    "Declined": ExitCode.DECLINED,
-    "PortTaken": ExitCode.CONFLICT,
-    "JobNotFound": ExitCode.NOT_FOUND,
-    "JobAmbiguous": ExitCode.USAGE,
-    "JobsLeftAlone": ExitCode.CONFLICT,
-    "RunNotFound": ExitCode.NOT_FOUND,
-    "RunAmbiguous": ExitCode.USAGE,
-    "RetriesFailed": ExitCode.FAILED,
-    "MigrationNotFound": ExitCode.NOT_FOUND,
-    "MigrationAmbiguous": ExitCode.USAGE,
-    "NoPlan": ExitCode.NOT_FOUND,
-    "MigrationsRefused": ExitCode.FAILED,
-    "SchemaDrifted": ExitCode.FAILED,
-    "LimitNotFound": ExitCode.NOT_FOUND,
-    "ProcessNotFound": ExitCode.NOT_FOUND,
-    "PodConflict": ExitCode.CONFLICT,
-    "ShopConflict": ExitCode.CONFLICT,
-    "ChecksFailed": ExitCode.FAILED,
-    "LocalStackError": ExitCode.FAILED,
-    "ServerMissing": ExitCode.USAGE,
-    "ServerFailed": ExitCode.FAILED,
-    "StackUnusable": ExitCode.CONFLICT,
-    "DemoError": ExitCode.FAILED,
-    "DirectoryTaken": ExitCode.CONFLICT,
-    "DatasetMissing": ExitCode.USAGE,
-    "PyarrowMissing": ExitCode.USAGE,
-    "LoadFailed": ExitCode.FAILED,
-    "WorkerEnded": ExitCode.FAILED,
-    "Stalled": ExitCode.FAILED,
-    "BackfillFailed": ExitCode.FAILED,
-    "NothingToKill": ExitCode.FAILED,
-}
-
-
-def exit_code(error: PodworkError) -> ExitCode:
-    """Return the code of the error, or of its nearest ancestor that stands in the table."""
-    for kind in type(error).__mro__:
-        if kind.__name__ in EXIT_CODES:
-            return EXIT_CODES[kind.__name__]
-    raise AssertionError("the root of the tree stands in the table")

@@ -22,6 +22,7 @@ from podwork_migrations.control import LineControl
 from podwork_migrations.errors import MigrationFailed
 from podwork_migrations.fingerprint.expected import Expectations
 from podwork_migrations.ledger.entry import Entry
+from podwork_migrations.ledger.history import lost_runs
 from podwork_migrations.ledger.ledger import Ledger
 from podwork_migrations.library import Library
 from podwork_migrations.migration import Migration
@@ -29,6 +30,7 @@ from podwork_migrations.plan import watching
 from podwork_migrations.plan.blocking import Blocking
 from podwork_migrations.plan.deeds import Deed
 from podwork_migrations.plan.plans import Plans
+from podwork_migrations.plan.restoring import Restoring
 from podwork_migrations.plan.status import Status
 from podwork_migrations.plan.store import PlanStore
 from podwork_migrations.runner import service
@@ -36,6 +38,7 @@ from podwork_migrations.runner.known import Witnesses
 from podwork_pods.pod import Pod
 
 if TYPE_CHECKING:
+    from podwork_migrations.change.routes import Limits
     from podwork_ops.composition import Platform
 
 
@@ -56,10 +59,19 @@ class Migrations:
         """What a person does with plans."""
         return Plans(self.store, self._pods)
 
+    def plans_to_change(self, *, dry_run: bool) -> Plans:
+        """Return the same; with `dry_run` what is changed is only checked."""
+        return Plans(self.store, self._pods, dry_run=True) if dry_run else self.plans
+
     @cached_property
     def blocking(self) -> Blocking:
         """What a person does with a pod in all plans."""
         return Blocking(self.store, self.plans)
+
+    @cached_property
+    def restoring(self) -> Restoring:
+        """What a person does with a pod whose shard was restored from a backup."""
+        return Restoring(self.store, self.plans)
 
     @property
     def folder(self) -> Path:
@@ -81,7 +93,15 @@ class Migrations:
         """Which way schema migrations would go; nobody goes it from here."""
         from podwork_migrations.change.ways import SchemaRoutes  # noqa: PLC0415 - Alembic
 
-        return SchemaRoutes(_Elsewhere(), lock_budget_seconds=self._settings.migrations.lock_budget_seconds)
+        budget_seconds = self._settings.migrations.lock_budget_seconds
+        return SchemaRoutes(_Elsewhere(), self.limits, lock_budget_seconds=budget_seconds)
+
+    @property
+    def limits(self) -> Limits:
+        """Up to what a table is small."""
+        from podwork_migrations.change.routes import Limits  # noqa: PLC0415 - with Alembic
+
+        return Limits.of(self._settings.migrations)
 
     def control(self, pod_id: int) -> LineControl:
         """Return what a person does to the migrations of a pod; the files are read when they are needed."""
@@ -96,6 +116,12 @@ class Migrations:
     def entries(self, pod_id: int) -> Sequence[Entry]:
         """Return the pod's ledger, by version. Raises ShardUnavailable, ShardUnprepared."""
         return self.ledger(pod_id).entries()
+
+    def lost_runs(self, pod_id: int) -> Sequence[str]:
+        """Return the migrations whose runs are no longer in the shard, so that nobody knows what they did."""
+        entries = self.entries(pod_id)
+        with self.looking(pod_id) as connection:
+            return lost_runs(connection, entries)
 
     def objection(self, pod_id: int, migration: Migration) -> str:
         """Return why the pod's workers keep it from beginning a migration; "": they do not.

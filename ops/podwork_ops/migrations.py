@@ -69,6 +69,7 @@ def _runner(
     settings: Settings, app: App, topology: Topology, pod_id: int, store: PlanStore, gate: PlanGate
 ) -> Runner:
     # Not at the top: they bring Alembic, which a worker loads when it takes its first turn.
+    from podwork_migrations.change.routes import Limits  # noqa: PLC0415 - see above
     from podwork_migrations.change.ways import SchemaRoutes  # noqa: PLC0415 - see above
     from podwork_migrations.copy.applier import OnlineCopy  # noqa: PLC0415 - see above
     from podwork_migrations.fingerprint.canonical import canonical  # noqa: PLC0415 - see above
@@ -85,7 +86,11 @@ def _runner(
         settings.migrations,
         settings.app.revision,
         gate,
-        SchemaRoutes(OnlineCopy(), lock_budget_seconds=settings.migrations.lock_budget_seconds),
+        SchemaRoutes(
+            OnlineCopy(),
+            Limits.of(settings.migrations),
+            lock_budget_seconds=settings.migrations.lock_budget_seconds,
+        ),
         remember,
     )
 

@@ -20,6 +20,7 @@ from podwork.observation import Observation
 from podwork.schedules.ticker import service as schedules_service
 from podwork.settings import Settings
 from podwork.worker import Connections, JobConnections, Supervisor, WorkerSpec
+from podwork.worker.spec import Service
 from podwork.worker.surveyor import Surveyor
 from podwork_ops.application import declare_schedules, load_app
 from podwork_ops.composition import Platform, open_platform
@@ -72,6 +73,7 @@ def run_workers(settings: Settings, pod_id: int, started: Callable[[WorkerStart]
     app = load_app(settings.app.target)
     declare_schedules(settings.schedules.file, app)
     says = _declare_migrations(settings, app)
+    _declare_moves(settings, app)
     if app.has_iteration_jobs():
         for module in WITH_ITERATION_JOBS:
             import_module(module)
@@ -155,6 +157,7 @@ def connect_child(settings: Settings, app: App, pod_id: int) -> Connections:
             schedules_service(app.schedules, pod_id),
             Surveyor,
             *([topology.keeper(pod_id, app)] if app.has_iteration_jobs() else []),
+            *_bind_moves(settings, app, topology, pod_id),
         ),
         iterations=lambda: topology.iterations(pod_id, app),
         applied_migrations=_bind_migrations(settings, app, topology, pod_id),
@@ -166,6 +169,7 @@ def connect_in_job(settings: Settings, app: App, pod_id: int) -> JobConnections:
     platform = Platform(settings, Topology.open(settings))
     platform.bind(app)
     _bind_migrations(settings, app, platform.topology, pod_id)
+    _bind_moves(settings, app, platform.topology, pod_id)
     return JobConnections(platform.client, platform.close, lambda: platform.topology.iterations(pod_id, app))
 
 
@@ -188,6 +192,24 @@ def _bind_migrations(
 
     migrations.bind(settings, app, topology, pod_id)
     return migrations.applied(topology, pod_id)
+
+
+def _declare_moves(settings: Settings, app: App) -> None:
+    """Declare the job that moves shops, if the application says what its tables are."""
+    if settings.moves.tables:
+        from podwork_ops import moving  # noqa: PLC0415 - only where shops are moved
+
+        moving.declare(settings, app)
+
+
+def _bind_moves(settings: Settings, app: App, topology: Topology, pod_id: int) -> list[Service]:
+    """Let that job work in this process; return what looks after the pod's moves."""
+    if not settings.moves.tables:
+        return []
+    from podwork_ops import moving  # noqa: PLC0415 - as above; the supervisor has loaded it
+
+    moving.bind(settings, app, topology)
+    return [moving.service_of(app, topology, pod_id)]
 
 
 def _unobserved(_child_pid: int, _observation: Observation) -> None:

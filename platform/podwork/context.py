@@ -85,7 +85,7 @@ class JobContext(msgspec.Struct, frozen=True):
     def should_stop(self) -> bool:
         """Return whether the worker wants the job to end soon: save what is done, raise `Interrupted`.
 
-        So it is when the worker drains, and when a person has cancelled the job.
+        So it is when the worker drains, when a person has cancelled the job, when its shop is about to move.
         """
         return self.overseer.should_stop(self.job_id)
 

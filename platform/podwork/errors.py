@@ -160,3 +160,46 @@ class RunConflict(PodworkError):
 
 class UnusableCursor(PodworkError):
     """Raised when a cursor cannot be written down, or when one that was written down cannot be read."""
+
+
+class PassageRefused(PodworkError):
+    """Raised when a shop's gate is not as this mover has set it, and its step was refused."""
+
+    def __init__(self, shop_id: int, address: str, found: str, *, overtaken: bool) -> None:
+        self.shop_id = shop_id
+        self.address = address
+        self.found = found
+        # By a later mover, or a later epoch of the shop. Else Redis was emptied, or has lost its last writes.
+        self.overtaken = overtaken
+        what = "another mover has set it" if overtaken else "it is not what this mover has set"
+        super().__init__(
+            f"shop {shop_id}: the gate at {address} is {found or 'gone'}: {what}",
+            "read the move again: this mover ends"
+            if overtaken
+            else "the passage gives way, and begins again",
+        )
+
+
+class JobsHeld(PodworkError):
+    """Raised when a shop's jobs cannot travel because processes hold some of them."""
+
+    def __init__(self, shop_id: int, job_ids: list[str]) -> None:
+        self.shop_id = shop_id
+        self.job_ids = job_ids
+        super().__init__(
+            f"shop {shop_id}: {len(job_ids)} jobs are held, such as {job_ids[0]}",
+            "wait until they end, or see who holds them: podctl jobs why",
+        )
+
+
+class JobsDiffer(PodworkError):
+    """Raised when two pods do not have the same jobs of a shop that passes from one to the other."""
+
+    def __init__(self, shop_id: int, here: str, there: str) -> None:
+        self.shop_id = shop_id
+        self.here = here
+        self.there = there
+        super().__init__(
+            f"shop {shop_id}: its pod has {here}, the other {there}",
+            "the passage gives way, and begins again",
+        )

@@ -38,7 +38,11 @@ Owns: the names. The Lua scripts use the same names (`scripts/prelude.lua`); a t
 | `podwork:held:{incarnation}` | hash | job id -> `claimed ms`, or that with flags and limits; what the process holds | as above |
 | `podwork:orders:{incarnation}` | list | what the process is told to do at its next heartbeat | as above |
 | `podwork:leader` | string | the incarnation that does what one process a pod does | until it is gone |
-| `podwork:gate` | hash | shop -> `state epoch pod`; no field: open | since the shop's first move |
+| `podwork:gate` | hash | shop -> `state epoch pod`, and after them the mover epoch under which it was set; three words: 0; no field: open | since the shop's first move |
+| `podwork:brought:{shop}` | sorted set | at the pod that a shop leaves: ids of the jobs that the other has, all at 0 | until the jobs here are swept, or the gate opens |
+| `podwork:arrived:{shop}` | sorted set | at the pod to which it goes: ids that `bring` has stored, all at 0 | until the gate opens, or they are swept |
+| `podwork:since:{shop}` | sorted set | what was pushed or changed while the shop's jobs travel: an id, `lock {digest}`, `ended {id}`; by order, us | until it is brought, or the gate opens |
+| `podwork:aside:{shop}` | hash | job id -> record of a shop that has left: out of everybody's reach, until each is known to be there | until swept |
 | `podwork:selection:{selection}` | hash | a frozen set of jobs: what it is, what is done with it, and with what outcome | some hours |
 | `podwork:chosen:{selection}` | list | ids of the frozen set that are still to be dealt with | as above |
 | `podwork:totals` | hash | counters of the pod: `acknowledged`, `retried`, `buried`, `reclaimed`, `claimed:{queue}`, ... | for ever |
@@ -116,6 +120,26 @@ def bucket(limit: str) -> str:
 def locks(shop: str) -> str:
     """Return the key of the shop's locks of unique jobs."""
     return f"podwork:locks:{shop}"
+
+
+def brought(shop: str) -> str:
+    """Return the key of the shop's jobs that the pod to which it goes has."""
+    return f"podwork:brought:{shop}"
+
+
+def arrived(shop: str) -> str:
+    """Return the key of the shop's jobs that were brought here."""
+    return f"podwork:arrived:{shop}"
+
+
+def since(shop: str) -> str:
+    """Return the key of what has changed since the shop's jobs were brought."""
+    return f"podwork:since:{shop}"
+
+
+def aside(shop: str) -> str:
+    """Return the key of the records that a shop has left behind."""
+    return f"podwork:aside:{shop}"
 
 
 def process(incarnation: str) -> str:

@@ -17,7 +17,7 @@ from typing import Final
 
 FAMILY: Final = "podwork_"
 """What the names of all libraries begin with."""
-_REFUSED_WHEN_FULL: Final = ("push", "push_locked", "relay", "tick")
+_REFUSED_WHEN_FULL: Final = ("bring", "push", "push_dead", "push_locked", "relay", "tick")
 """Scripts that a full Redis refuses. The others end jobs or keep leases: without them it stays full."""
 _SCRIPTS: Final = resources.files("podwork") / "scripts"
 _USES: Final = re.compile(r"^-- Uses: (.*)\.$", re.MULTILINE)

@@ -296,11 +296,12 @@ class Queues:
 
     # The gate
 
-    def set_gate(self, shop_id: int, state: str, epoch: int, pod_id: int) -> bool:
+    def set_gate(self, shop_id: int, state: str, epoch: int, pod_id: int, mover: int = 0) -> bool:
         """Set the shop's gate to `open`, `hold` or `moved` (then `pod_id` is where it went).
 
-        Returns False, with nothing changed, when the gate already stands at a later epoch.
+        Returns False, with nothing changed, when the gate already stands at a later epoch, or was set under a
+        later mover epoch than `mover`.
         """
         if state not in {"open", "hold", "moved"}:
             raise ValueError(f"a gate is open, hold or moved, not {state!r}")
-        return bool(self.store.call("gate", shop_id, state, epoch, pod_id))
+        return bool(self.store.call("gate", shop_id, state, epoch, pod_id, mover, "")[0])

@@ -178,6 +178,31 @@ class MigrationsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             "connection counts as lost."
         ),
     ] = 21_600.0
+    small_table_rows: Annotated[
+        Count,
+        Meta(
+            description="Up to so many rows a table is small: a change whose work grows with the table is "
+            "done in place there, and not by an online copy."
+        ),
+    ] = 100_000
+    small_table_bytes: Annotated[
+        Count, Meta(description="Up to which size a table of so few rows is small, indexes included.")
+    ] = 67_108_864
+    replicas: Annotated[
+        Literal["auto", "yes", "no"],
+        Meta(
+            description="Whether replicas follow the shards, which lag behind a large change in place; "
+            "`auto`: where the server writes a binlog."
+        ),
+    ] = "auto"
+    replica_lag_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="An online copy waits while a replica of the shard is further behind, or none is "
+            "connected; 0: it does not ask them.",
+        ),
+    ] = 0.0
     halt_queue_latency_seconds: Annotated[
         float,
         Meta(
@@ -195,6 +220,19 @@ class MigrationsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             "0: it does not.",
         ),
     ] = 0.0
+
+
+class MovesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How shops move from pod to pod."""
+
+    tables: Annotated[
+        str,
+        Meta(
+            description="The application's `ShopTables`, `module:attribute`, which says which rows are a "
+            "shop's; empty: no shop is moved."
+        ),
+    ] = ""
+    queue: Annotated[str, Meta(description="The queue in which the jobs that move shops wait.")] = "critical"
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -225,6 +263,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worker: WorkerSettings = WorkerSettings()
     schedules: SchedulesSettings = SchedulesSettings()
     migrations: MigrationsSettings = MigrationsSettings()
+    moves: MovesSettings = MovesSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 

@@ -67,7 +67,16 @@ class _Later(JobSignal):
 
 
 class Snooze(_Later):
-    """Runs the job again after `after_seconds`; no attempt is spent, however often it happens."""
+    """Runs the job again after `after_seconds`; no attempt is spent, however often it happens.
+
+    `quiet`: it is nothing new, and no line of the worker's log.
+    """
+
+    def __init__(
+        self, after_seconds: float, reason: str = "asked for by the job", *, quiet: bool = False
+    ) -> None:
+        super().__init__(after_seconds, reason)
+        self.quiet = quiet
 
 
 class Retry(_Later):

@@ -74,12 +74,14 @@ class End(NamedTuple):
 
 
 class Handed(NamedTuple):
-    """What a push, or somebody who left work behind, told an idle process on its channel."""
+    """What a push, or somebody who left work behind, told a process on its channel."""
 
     leases: list[Lease]
     """What it holds from now on."""
     more: bool
     """Whether it is listed as idle no more: there may be more work, and nothing will be handed to it."""
+    order: str = ""
+    """What it is told to do, as with a heartbeat, and sooner; then it says nothing else."""
 
 
 class Pulse(NamedTuple):
@@ -118,7 +120,9 @@ def leases_of(incarnation: str, answer: Sequence[bytes] | None) -> list[Lease]:
 
 
 def handed(incarnation: str, message: bytes) -> Handed:
-    """Return what a message says (`scripts/parts/handing.lua`); an empty one is only a hint."""
+    """Return what a message says (`scripts/parts/handing.lua`); an empty one is a hint, a word an order."""
+    if message[:1].isalpha():
+        return Handed([], False, message.decode())
     parts: list[bytes] = []
     at = 1
     while at < len(message):

@@ -1,10 +1,11 @@
 """SQLAlchemy engines for MariaDB, MySQL and SQLite, set up so that all three keep the same promises.
 
-Owns: `make_engine`, `reader`. Promises: MariaDB runs READ COMMITTED (a fence read sees what was committed
-before it) with a bounded lock wait; SQLite runs WAL and takes the write lock when a transaction begins, so
-that a transaction which read something may also write it. A server that cannot be reached, or is lost in the
-middle, surfaces as the typed error that the caller gave, never with a password. Leaves to others: which
-engine belongs to what (`connections`, `directory`, `registry`), and one engine per process (`per_process`).
+Owns: `make_engine`, `reader`, `reflecting`. Promises: MariaDB runs READ COMMITTED (a fence read sees what was
+committed before it) with a bounded lock wait; SQLite runs WAL and takes the write lock when a transaction
+begins, so that a transaction which read something may also write it. A server that cannot be reached, or is
+lost in the middle, surfaces as the typed error that the caller gave, never with a password. Leaves to others:
+which engine belongs to what (`connections`, `directory`, `registry`), and one engine per process
+(`per_process`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,19 @@ def reader(engine: Engine) -> Engine:
     return engine.execution_options(**{READS_ONLY: True})
 
 
+@contextmanager
+def reflecting(connection: Connection) -> Iterator[None]:
+    """Look at tables with SQLAlchemy, and be told in our words of a connection that is lost after that.
+
+    For MariaDB and MySQL its reflection sets an option on the connection, for good, with which no error is
+    shown to those who translate them.
+    """
+    try:
+        yield
+    finally:
+        connection.execution_options(skip_user_error_events=False)
+
+
 def _mysql_engine(url: URL, settings: ShardSettings, autocommit: bool) -> Engine:
     engine = create_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
@@ -118,6 +133,13 @@ def _mysql_engine(url: URL, settings: ShardSettings, autocommit: bool) -> Engine
             "init_command": f"SET SESSION innodb_lock_wait_timeout={settings.lock_wait_seconds}",
         },
     )
+
+    if engine.dialect.driver == "pymysql":
+        from podwork_pods.handshake import QuickConnection  # noqa: PLC0415 - it brings the driver
+
+        @event.listens_for(engine, "do_connect")
+        def connect(_dialect: Any, _record: Any, given: Any, named: Any) -> Any:
+            return QuickConnection(*given, **named)
 
     @event.listens_for(engine, "connect")
     def set_up(dbapi_connection: Any, _record: Any) -> None:

@@ -9,11 +9,14 @@ plain way.
 
 | from | by | to | who, when |
 | no row | introduce | open | a shop's first transaction, if the directory says that it lives here |
-| open | close | closed | the mover, before the switch |
-| closed | open | open | the mover that gives up, on the source |
-| incoming | open | open | the mover that arrived, on the target |
+| open, closed | close | closed | the mover, before the switch |
+| open, closed, incoming | open | open | the mover: at the source, giving up; at the target, arrived |
+| no row, incoming, moved | receive | incoming | the mover, before it fills; the next one, to stamp it |
+| closed, moved, incoming, purging | leave | moved | the mover, where the shop is no more |
+| moved, incoming, purging | purge | purging | the mover, before it deletes what was left |
 
-The mover writes `incoming` (a target that is being filled) and `moved` (what a source leaves behind).
+The mover's batches of rows begin with `hold_to_fill`, under `incoming` (filling), `moved` (feeding) or
+`purging` (deleting); under `open` only the shop's transactions write, under `closed` nobody does.
 
 Leaves to others: transactions (`transaction`) and moves (the mover).
 """
@@ -21,10 +24,10 @@ Leaves to others: transactions (`transaction`) and moves (the mover).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -36,6 +39,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Update,
     select,
 )
 from sqlalchemy import insert as sql_insert
@@ -59,6 +63,17 @@ class FenceState(StrEnum):
     CLOSED = "closed"
     INCOMING = "incoming"
     MOVED = "moved"
+    PURGING = "purging"
+
+
+FENCE_WAYS: Final[Mapping[FenceState, tuple[FenceState, ...]]] = {
+    FenceState.CLOSED: (FenceState.OPEN, FenceState.CLOSED),
+    FenceState.OPEN: (FenceState.CLOSED, FenceState.INCOMING, FenceState.OPEN),
+    FenceState.INCOMING: (FenceState.INCOMING, FenceState.MOVED),
+    FenceState.MOVED: (FenceState.CLOSED, FenceState.MOVED, FenceState.INCOMING, FenceState.PURGING),
+    FenceState.PURGING: (FenceState.MOVED, FenceState.INCOMING, FenceState.PURGING),
+}
+"""From which states a mover may bring a fence into another, as the table above says."""
 
 
 table = Table(
@@ -75,9 +90,9 @@ table = Table(
 )
 
 # Written out, because a shop transaction's price is mostly this statement. MariaDB knows no FOR SHARE.
-_CHECK = {
-    "sqlite": "SELECT epoch, state FROM podwork_fence WHERE shop_id = ?",
-    "mysql": "SELECT epoch, state FROM podwork_fence WHERE shop_id = %s LOCK IN SHARE MODE",
+_LOCKED = {
+    "sqlite": "SELECT epoch, state, mover_epoch FROM podwork_fence WHERE shop_id = ?",
+    "mysql": "SELECT epoch, state, mover_epoch FROM podwork_fence WHERE shop_id = %s LOCK IN SHARE MODE",
 }
 _INSERT_NEVER_OVER = {"sqlite": "OR IGNORE", "mysql": "IGNORE"}
 
@@ -131,18 +146,23 @@ class ShardFence:
             ShopMoving: the fence is closed, or is being closed for longer than a lock is waited for.
             FenceMissing: there is no row: end the transaction, `introduce`, and begin again.
         """
-        row = self._read_locked(connection, shop_id)
+        try:
+            row = self._read_locked(connection, shop_id)
+        except connection.dialect.loaded_dbapi.Error as error:
+            if is_lock_timeout(error):
+                raise ShopMoving(shop_id, "locked by a mover") from None
+            raise
         if row is None:
             raise FenceMissing(shop_id, epoch, "it has no fence here")
-        found_epoch, state = row
+        found_epoch, state, _ = row
         if found_epoch != epoch or state == FenceState.MOVED:
             raise StaleEpoch(shop_id, epoch, f"its fence on pod {self._pod_id} is {state} at {found_epoch}")
         if state != FenceState.OPEN:
             raise ShopMoving(shop_id, state)
 
-    def _read_locked(self, connection: Connection, shop_id: int) -> tuple[int, str] | None:
-        """Return (epoch, state). Through the driver, not through SQLAlchemy: half the statement's price."""
-        statement = _by_dialect(connection, _CHECK)
+    def _read_locked(self, connection: Connection, shop_id: int) -> tuple[int, str, int] | None:
+        """Return the columns. Through the driver, not through SQLAlchemy: half the statement's price."""
+        statement = _by_dialect(connection, _LOCKED)
         try:
             cursor = connection.connection.cursor()
             try:
@@ -152,12 +172,12 @@ class ShardFence:
                 cursor.close()
         except connection.dialect.loaded_dbapi.Error as error:
             if is_lock_timeout(error):
-                raise ShopMoving(shop_id, "locked by a mover") from None
+                raise
             if is_missing_table(error):
                 raise ShardUnprepared(self._pod_id) from None
             # Once more through SQLAlchemy, which sees a lost connection, drops it and says so in our words.
             row = connection.exec_driver_sql(statement, (shop_id,)).first()
-            return None if row is None else (row[0], row[1])
+            return None if row is None else (row[0], row[1], row[2])
 
     def introduce(self, shop_id: int, epoch: int) -> None:
         """Give the shop its row if it has none, in a transaction of its own.
@@ -200,8 +220,7 @@ class ShardFence:
         """
         if self.read(shop_id) is None:
             self.introduce(shop_id, epoch)
-        from_states = (FenceState.OPEN, FenceState.CLOSED)
-        self._change(shop_id, epoch, from_states, FenceState.CLOSED, mover_epoch, lock_wait_seconds)
+        self._change(shop_id, epoch, FenceState.CLOSED, mover_epoch, lock_wait_seconds)
 
     def open(self, shop_id: int, epoch: int, *, mover_epoch: int, lock_wait_seconds: int) -> None:
         """Let the shop's transactions pass (again), at the epoch that the row has. Repeatable.
@@ -209,35 +228,77 @@ class ShardFence:
         Raises:
             FenceBusy, FenceConflict: as `close`.
         """
-        from_states = (FenceState.CLOSED, FenceState.INCOMING, FenceState.OPEN)
-        self._change(shop_id, epoch, from_states, FenceState.OPEN, mover_epoch, lock_wait_seconds)
+        self._change(shop_id, epoch, FenceState.OPEN, mover_epoch, lock_wait_seconds)
+
+    def receive(self, shop_id: int, epoch: int, *, mover_epoch: int, lock_wait_seconds: int) -> None:
+        """Make the shop incoming at the epoch that it will have here, for its mover to fill. Repeatable.
+
+        Raises:
+            FenceBusy: as `close`.
+            FenceConflict: the shop lives here, or what it left is being deleted, or a later mover has it.
+        """
+        row = {"epoch": epoch, "state": FenceState.INCOMING, "mover_epoch": mover_epoch}
+        with self._impatient(shop_id, lock_wait_seconds) as connection:
+            reach("fence.receiving")
+            insert = sql_insert(table).prefix_with(_by_dialect(connection, _INSERT_NEVER_OVER))
+            connection.execute(insert.values(shop_id=shop_id, updated_at=self._clock.now(), **row))
+            change = _change_of(shop_id, FenceState.INCOMING, mover_epoch).where(table.c.epoch <= epoch)
+            changed = connection.execute(change.values(updated_at=self._clock.now(), **row)).rowcount
+            connection.commit()
+        self._refuse_unless(changed, shop_id, FenceState.INCOMING, f"up to {epoch}", mover_epoch)
+
+    def leave(self, shop_id: int, epoch: int, *, mover_epoch: int, lock_wait_seconds: int) -> None:
+        """Say that the shop is not here; what rows there are stay. Repeatable; raises as `close`."""
+        self._change(shop_id, epoch, FenceState.MOVED, mover_epoch, lock_wait_seconds)
+
+    def purge(self, shop_id: int, epoch: int, *, mover_epoch: int, lock_wait_seconds: int) -> None:
+        """Let the mover delete what the shop left behind, until it says `leave`; raises as `close`."""
+        self._change(shop_id, epoch, FenceState.PURGING, mover_epoch, lock_wait_seconds)
+
+    def hold_to_fill(
+        self, connection: Connection, shop_id: int, states: Collection[FenceState], mover_epoch: int
+    ) -> None:
+        """Pass if this mover may write the shop's rows here until the transaction ends; its first statement.
+
+        `states`: those that suit the work: incoming to fill, moved to feed, purging to delete. The row stays
+        under a shared lock, so that nobody opens the fence, and no later mover stamps it, before the batch
+        is over.
+
+        Raises:
+            FenceConflict: the fence is in another state, or another mover's, or missing.
+            FenceBusy: it is being changed, and was for longer than a lock is waited for.
+        """
+        began = time.monotonic()
+        try:
+            found = self._read_locked(connection, shop_id)
+        except connection.dialect.loaded_dbapi.Error as error:
+            if not is_lock_timeout(error):
+                raise
+            raise FenceBusy(shop_id, time.monotonic() - began) from None
+        row = None if found is None else FenceRow(found[0], _state(found[1]), found[2])
+        if row is None or row.state not in states or row.mover_epoch != mover_epoch:
+            raise FenceConflict(shop_id, f"{' or '.join(states)}, mover {mover_epoch}", _spell(row))
 
     def _change(
-        self,
-        shop_id: int,
-        epoch: int,
-        from_states: Sequence[FenceState],
-        to_state: FenceState,
-        mover_epoch: int,
-        lock_wait_seconds: int,
+        self, shop_id: int, epoch: int, to_state: FenceState, mover_epoch: int, lock_wait_seconds: int
     ) -> None:
         """One exclusive update: its condition and its change cannot be separated by anybody."""
         change = (
-            sql_update(table)
-            .where(
-                table.c.shop_id == shop_id,
-                table.c.epoch == epoch,
-                table.c.state.in_(from_states),
-                table.c.mover_epoch <= mover_epoch,
-            )
+            _change_of(shop_id, to_state, mover_epoch)
+            .where(table.c.epoch == epoch)
             .values(state=to_state, mover_epoch=mover_epoch, updated_at=self._clock.now())
         )
         with self._impatient(shop_id, lock_wait_seconds) as connection:
             reach("fence.changing")
             changed = connection.execute(change).rowcount
             connection.commit()
+        self._refuse_unless(changed, shop_id, to_state, f"{epoch}", mover_epoch)
+
+    def _refuse_unless(
+        self, changed: int, shop_id: int, to_state: FenceState, epochs: str, mover_epoch: int
+    ) -> None:
         if changed != 1:
-            expected = f"{' or '.join(from_states)} at epoch {epoch}, mover at most {mover_epoch}"
+            expected = f"{' or '.join(FENCE_WAYS[to_state])} at epoch {epochs}, mover at most {mover_epoch}"
             raise FenceConflict(shop_id, expected, _spell(self.read(shop_id)))
 
     @contextmanager
@@ -262,8 +323,21 @@ class ShardFence:
                 raise FenceBusy(shop_id, time.monotonic() - began) from None
 
 
+def _change_of(shop_id: int, to_state: FenceState, mover_epoch: int) -> Update:
+    """An update of the shop's row that the table of ways allows, and that no later mover has written."""
+    return sql_update(table).where(
+        table.c.shop_id == shop_id,
+        table.c.state.in_(FENCE_WAYS[to_state]),
+        table.c.mover_epoch <= mover_epoch,
+    )
+
+
 def _by_dialect(connection: Connection, texts: dict[str, str]) -> str:
     return texts["sqlite" if connection.dialect.name == "sqlite" else "mysql"]
+
+
+def _state(told: str | bytes) -> FenceState:
+    return FenceState(told if isinstance(told, str) else told.decode())  # the mover's sessions give bytes
 
 
 def _spell(row: FenceRow | None) -> str:

@@ -37,6 +37,7 @@ from podwork_pods.routing import DirectoryRouter, PodFence
 if TYPE_CHECKING:
     from podwork.worker.spec import Service
     from podwork_pods.iteration.shard import IterationShard
+    from podwork_pods.mover.tables.declaration import ShopTables
     from podwork_pods.transaction import ShopTransactions
 
 
@@ -56,6 +57,8 @@ class Topology:
         self._ringer = Ringer(self.connections.store)
         self.outbox = ShardOutbox(Places(self.connections.pod_of, self.roster.pods), self._ringer.ring)
         self._iterations: dict[int, Iterations] = {}
+        self.tables: Callable[[], ShopTables | None] = lambda: None
+        """What the application says of its tables, as whoever composes says where it stands."""
 
     @classmethod
     def open(cls, settings: Settings) -> Topology:
@@ -142,7 +145,12 @@ class Topology:
 
         engine = self.connections.engine
         single = partial(engine, pod_id, autocommit=True)
-        return IterationShard(pod_id, partial(engine, pod_id), single, lambda: self.transactions)
+        return IterationShard(
+            pod_id, partial(engine, pod_id), single, lambda: self.transactions, tables=self._declared_tables
+        )
+
+    def _declared_tables(self) -> ShopTables | None:
+        return self.tables()  # as it is then: it may be said later than this shard is asked for
 
     def allocate_shop(self) -> tuple[int, Route]:
         """Make a new shop on one of the active pods; return its number and its route.
@@ -153,8 +161,13 @@ class Topology:
         return self.directory.allocate_shop(self.registry.list())
 
     def prepare(self) -> None:
-        """Make the directory's tables; repeatable. The registry makes its own at the first `put`."""
-        self.directory.create_schema()
+        """Make the directory's tables, those of moves too; repeatable.
+
+        The registry makes its own at the first `put`.
+        """
+        from podwork_pods.mover import schema as moves_schema  # noqa: PLC0415 - no worker makes tables
+
+        self.directory.create_schema(moves_schema.create)
 
     def prepare_shard(self, pod_id: int, *further: Callable[[Connection], object]) -> None:
         """Make podwork's tables in the pod's shard (and an SQLite shard's file); repeatable.
@@ -174,6 +187,10 @@ class Topology:
             create_tables(engine, self.shard_fence(pod_id).create_schema)
             create_tables(engine, schema.create)
             create_tables(engine, runs_schema.create)
+            if engine.dialect.name != "sqlite":  # there rows are copied in one go
+                from podwork_pods.mover.rows import progress  # noqa: PLC0415 - it needs MariaDB's driver
+
+                create_tables(engine, progress.create_schema)
             for create in further:
                 create_tables(engine, create)
         finally:

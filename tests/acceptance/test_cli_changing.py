@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from podwork.settings import load
+from podwork_migrations.plan import rows
+from podwork_migrations.plan.store import PlanStore
 from tests.acceptance.conftest import Podctl
 
 REINDEX = "tests.acceptance.shop_for_cli.Reindex"
@@ -65,6 +68,22 @@ def test_a_pod_is_added_changed_and_removed(podctl: Podctl, valkey_url: str, tmp
     job_id = podctl.table("jobs", "enqueue", REINDEX, "--pod", "9")[0]
     assert "holds 1 job" in podctl.refused(3, "pods", "remove", "9", "--yes")
     assert podctl.json("jobs", "get", job_id)["pod_id"] == 9
+
+
+def test_plans_of_migrations_forget_a_pod_that_is_removed(
+    podctl: Podctl, cli_stack: Path, valkey_url: str, tmp_path: Path
+) -> None:
+    shard = f"sqlite:///{tmp_path}/eleven.db"
+    podctl.json("pods", "add", "--id", "11", "--shard-url", shard, "--redis-url", valkey_url)
+    podctl.json("migrations", "hold", "--pod", "11", "--reason", "its disk")
+    plans = PlanStore.open(load(environment={}, file=cli_stack).settings)
+    try:
+        assert 11 in plans.read(rows.notes)
+        assert podctl.json("pods", "remove", "11", "--yes")["changed"] is True
+        assert 11 not in plans.read(rows.notes)
+    finally:
+        plans.close()
+    podctl.refused(6, "pods", "get", "11")
 
 
 def test_a_pod_that_owns_shops_is_not_removed(podctl: Podctl) -> None:

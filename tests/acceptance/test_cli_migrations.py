@@ -103,6 +103,7 @@ def states(podctl: Podctl, pod: int = 1) -> list[str]:
         (2, "plan --max-migrating-pods 0", "max-migrating-pods"),
         (6, "run", "no plan that waits to be started"),
         (6, "run 77", "there is no plan 77"),
+        (2, "run --watch --dry-run", "give --watch or --dry-run"),
         (6, "status 77", "there is no plan 77"),
         (2, "status --pod 1 --watch", "give --pod alone"),
         (6, "hold --reason x", "no plan that is under way"),
@@ -219,13 +220,37 @@ def a_plan_is_looked_at_and_stored(podctl: Podctl, folder: Path) -> None:
     assert "needs a confirmation" in podctl.refused(2, "migrations", "run")
 
 
+def known(podctl: Podctl) -> Any:
+    found = podctl.json("migrations", "status", "1")
+    deeds = [(deed["what"], deed["by"], deed["reason"]) for deed in found["deeds"]]
+    pods = [(pod["pod_id"], pod["wave"], pod["blocked"]) for pod in found["pods"]]
+    return found["plans"][0]["state"], found["plans"][0]["reason"], deeds, pods
+
+
+def nothing_changes_in_a_dry_run(podctl: Podctl, *lines: tuple[str, str]) -> None:
+    before = known(podctl)
+    for line, says in lines:
+        done = podctl("migrations", *line.split(), "--dry-run")
+        assert (done.code, says in done.stderr) == (0, True), (line, done)
+    assert known(podctl) == before
+
+
 def a_plan_waits_for_workers_and_a_person(podctl: Podctl) -> None:
+    nothing_changes_in_a_dry_run(
+        podctl,
+        ("run 1", "plan 1 would be running: 3 migrations on 2 pods, pod 1 first"),
+        ("set --canary 2", "plan 1 would be draft: pod 2 goes first"),
+        ("hold --pod 2 --reason x", "pod 2 would be held"),
+    )
     assert podctl("migrations", "run", "1", "--yes").code == 0
     assert "it is running" in podctl.refused(3, "migrations", "run", "1", "--yes")
     status = podctl.json("migrations", "status")
     assert "no worker of the pod is seen" in status["pods"][0]["waits_for"]
     assert podctl("migrations", "status", "--exit-code").code == 4
     assert podctl("migrations", "set", "--max-migrating-pods", "3").code == 0
+    dry = podctl.json("migrations", "hold", "--reason", "x", "--dry-run")
+    assert (dry["was"], dry["state"], dry["dry_run"]) == ("running", "held", True)
+    assert known(podctl)[0] == "running"
     assert podctl("migrations", "hold", "--reason", "a moment", "--owner", "ann@desk").code == 0
     assert podctl("migrations", "status", "--exit-code").code == 3
     held = podctl.json("migrations", "status", "1")
@@ -250,7 +275,9 @@ def what_failed_is_skipped_or_retried(podctl: Podctl, platform: Platform) -> Non
     assert "needs a confirmation" in podctl.refused(2, *skip)
     assert podctl.json(*skip, "--yes")["migrations"][0]["state"] == "skipped"
     assert "nothing to change" in podctl(*skip, "--yes").stderr
-    assert ledger(podctl)[BREAK]["override_reason"] == "skipped by ann@desk: there already"
+    said = ledger(podctl)[BREAK]["override_reason"].split("; ")
+    assert [one.partition("Z ")[2].partition(" by ")[0] for one in said] == ["tried again", "skipped"]
+    assert said[-1].endswith("skipped by ann@desk: there already")
     assert podctl("migrations", "release").code == 0
     until(lambda: states(podctl) == ["applied", "skipped", "applied"], 20, "pod 1 is done")
 

@@ -53,6 +53,12 @@ def test_every_check_holds_although_a_worker_is_killed(
     assert [pod["pod_id"] for pod in report["pods"]] == [1, 2, 3]
     assert all(pod["orders"] > LIMIT / 5 for pod in report["pods"])
     assert f"run the jobs: {LIMIT:,} jobs" in done.stderr
+    move = report["move"]
+    assert (move["state"], move["from_pod"] != move["to_pod"]) == ("done", True)
+    assert move["rows"] > 0 < move["blocked_seconds"] < move["seconds"]
+    assert (
+        f"shop {move['shop_id']} moves from pod {move['from_pod']} to pod {move['to_pod']}: " in done.stderr
+    )
     backfill = report["backfill"]
     assert backfill["rows_done"] == backfill["lines"] > 9 * LIMIT
     assert backfill["states"] == ["succeeded"] * 3
@@ -64,6 +70,7 @@ def test_every_check_holds_although_a_worker_is_killed(
     assert nothing_left(temporary)
 
 
+@pytest.mark.slow
 def test_kept_it_can_be_looked_at_and_taken_down(processes: Processes, temporary: Path) -> None:
     directory = temporary / "kept here"
     done = start(processes, temporary, "--limit", "500", "--pods", "2", "--keep", "--dir", str(directory))
@@ -97,7 +104,7 @@ def test_a_folder_that_holds_something_is_refused_and_left_alone(
 
 def test_interrupted_it_leaves_nothing(processes: Processes, temporary: Path) -> None:
     demo = start(processes, temporary, "--limit", str(LIMIT), "-o", "json")
-    demo.wait_for_output("enqueue a job per basket", 120)
+    demo.wait_for_output(" moves from pod ", 120)
     demo.signal(signal.SIGINT)
     done = demo.wait(60)
     assert (done.code, done.stdout) == (130, ""), done

@@ -21,7 +21,7 @@ JOBS = 120
 WORKERS = ("workers", "--pod", "1", "--app", "tests.support.counting_shop:app", "--isolate", "--threads", "3")
 
 
-@pytest.fixture(params=["embedded_stack", "served_stack"])
+@pytest.fixture(params=["embedded_stack", pytest.param("served_stack", marks=pytest.mark.slow)])
 def fleet(request: pytest.FixtureRequest) -> Fleet:
     start: StartFleet = request.getfixturevalue(request.param)
     fleet = start(pods=1)

@@ -7,7 +7,8 @@ import pkgutil
 from collections.abc import Iterator
 
 from podwork.errors import PodworkError
-from podwork_ops.errors import EXIT_CODES, MEANINGS, ExitCode
+from podwork_ops.errors import MEANINGS, ExitCode
+from podwork_ops.exit_code_table import EXIT_CODES
 from tests.architecture.sources import PACKAGES
 
 

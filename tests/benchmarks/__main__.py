@@ -10,6 +10,8 @@ Names choose what runs (default: all but `layouts`):
 | recovery, processes, fairness, growth | podwork alone: see `alone/` |
 | iteration | backfills on MariaDB beside a loop by hand, and what stops them: see `alone/iteration.py` |
 | migrations | a pod with nothing pending; plan and status of 500 migrations on 200 pods |
+| online_copy | a table of a million rows changed online, beside pt-online-schema-change and writers |
+| moves | shops that change pods while they trade: rows/s, blocked writes, many at once; one round |
 | limits | what the machine allows: redis-benchmark and bare loops |
 | directory_cache | a hit of the directory's cache |
 | layouts | the layouts of the queue that were compared once |
@@ -27,7 +29,17 @@ import time
 from collections.abc import Callable
 
 from tests.benchmarks import directory_cache, layouts, report
-from tests.benchmarks.alone import fairness, growth, iteration, limits, migrations, processes, recovery
+from tests.benchmarks.alone import (
+    fairness,
+    growth,
+    iteration,
+    limits,
+    migrations,
+    moves,
+    online_copy,
+    processes,
+    recovery,
+)
 from tests.benchmarks.harness import contest, cores, duels, kills, machine
 from tests.benchmarks.harness.contest import say
 from tests.benchmarks.harness.measured import Figures, Measured
@@ -44,11 +56,13 @@ ALONE: dict[str, Callable[[Stage, float], list[Figures]]] = {
     "growth": lambda place, scale: growth.measure(place.redis, scale),
     "iteration": lambda place, scale: [iteration.measure(place, scale)],
     "migrations": lambda place, scale: [migrations.measure(place, scale)],
+    "online_copy": lambda place, scale: [online_copy.measure(place, scale)],
+    "moves": lambda place, scale: [moves.measure(place, scale)],
     "limits": lambda place, scale: [limits.measure(place.redis, scale)],
 }
 DEFAULT = ("contest", "kills", *ALONE, "directory_cache")
 CHOICES = (*DEFAULT, "layouts", *(contestant.name for contestant in CONTESTANTS))
-ONE_ROUND = {"growth"}
+ONE_ROUND = {"growth", "moves"}
 """Benchmarks that have rounds enough of their own."""
 
 

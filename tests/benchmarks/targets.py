@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.benchmarks.alone import iteration, processes
+from tests.benchmarks.alone import iteration, moves, online_copy, processes
 from tests.benchmarks.harness.measured import Measured
 from tests.benchmarks.peers.roster import PODWORK, PYTHON_PEERS
 
@@ -51,6 +51,11 @@ def times_own(other: str) -> Callable[[Measured, str], float]:
 def at_most(bound: float) -> Callable[[Measured, str], float]:
     """The bound over ours."""
     return lambda measured, metric: bound / max(measured.median(PODWORK, metric), SMALLEST)
+
+
+def at_least(bound: float) -> Callable[[Measured, str], float]:
+    """Ours over the bound."""
+    return lambda measured, metric: measured.median(PODWORK, metric) / bound
 
 
 def always_at_most(bound: float) -> Callable[[Measured, str], float]:
@@ -156,6 +161,53 @@ TARGETS = (
     Target(
         "migrations: 1 s over plan and status, 500 on 200 pods", "migrations", "plan_and_status_ms", 1.0,
         at_most(1000.0),
+    ),
+    *(
+        Target(
+            f"online copy{beside}: times {of}", "online_copy", f"online_copy{which}_rows_per_s", least,
+            times_own(other), note,
+        )
+        for beside, which in (("", ""), (" beside a steady writer", "_steady"))
+        for of, other, least, note in (
+            ("pt-online-schema-change's rows/s", f"pt_osc{which}_rows_per_s", 1.0, ""),
+            ("the blocking COPY's rows/s", "blocking_copy_rows_per_s", 0.6, online_copy.BLOCKING_NOTE),
+        )
+    ),
+    Target(
+        "online copy: twice a writer's p99 without it, over that beside it", "online_copy",
+        "writer_online_copy_p99_ms", 1.0, at_most_times(2.0, "writer_no_change_p99_ms"), "at full speed",
+    ),
+    Target(
+        "online copy: the lock budget over a writer's longest wait", "online_copy",
+        "writer_online_copy_longest_ms", 1.0, always_at_most(1000.0 * online_copy.LOCK_BUDGET_SECONDS),
+        "the worst of the rounds",
+    ),
+    Target(
+        "online copy: no statement of a writer fails", "online_copy", "writer_online_copy_errors", 1.0, never
+    ),
+    Target(
+        "move: times the rows/s of mariadb-dump | mariadb", "moves", "move_copy_rows_per_s", 0.7,
+        times_own("move_dump_rows_per_s"), moves.DUMP_NOTE,
+    ),
+    Target(
+        "move: catch-up, changed rows/s over 5,000", "moves", "move_catch_up_rows_per_s", 1.0,
+        at_least(5000.0),
+    ),
+    Target(
+        "move: 100 ms over the p50 of blocked writes", "moves", "move_blocked_p50_ms", 1.0, at_most(100.0),
+        moves.NOTE,
+    ),
+    Target(
+        "move: 500 ms over the p99 of blocked writes", "moves", "move_blocked_p99_ms", 1.0,
+        always_at_most(500.0), moves.NOTE,
+    ),
+    Target(
+        "move: blocked p50, 1.5 times that of 4,000 lines over that of 400,000", "moves",
+        "move_blocked_400k_p50_ms", 1.0, at_most_times(1.5, "move_blocked_4k_p50_ms"),
+    ),
+    Target(
+        "evacuation: twice the p99 wait of others' jobs before, over that meanwhile", "moves",
+        "job_wait_evacuating_p99_ms", 1.0, at_most_times(2.0, "job_wait_calm_p99_ms"), moves.NOTE,
     ),
     Target("directory cache: 2 us over the cost of a hit", "directory_cache", "hit_us", 1.0, at_most(2.0)),
 )  # fmt: skip

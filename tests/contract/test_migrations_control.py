@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from podwork_migrations.control import Changed, LineControl
-from podwork_migrations.errors import MigrationConflict, UnknownMigration
+from podwork_migrations.errors import LineLost, MigrationConflict, UnknownMigration
 from podwork_migrations.ledger.entry import Artefact, Direction
+from podwork_migrations.ledger.reasons import MOST_CHARACTERS, added
 from podwork_migrations.ledger.schema import migrations
 from podwork_migrations.ledger.states import EntryState
 from podwork_migrations.runner.outcome import Ending
@@ -44,6 +45,7 @@ def applied(stand: MigrationStand, version: str = ONE, column: str = "first") ->
 
 # The table of actions
 
+AT = "2026-11-18 11:06Z"
 UP, DOWN = Direction.UP, Direction.DOWN
 ACTIONS: dict[str, Callable[[LineControl, bool], Changed]] = {
     "retry": lambda control, dry_run: control.retry(ONE, dry_run=dry_run),
@@ -97,6 +99,63 @@ def test_every_action_in_every_state_does_what_its_table_says(
     again = act(stand.control, False) if expected in ("running", "reverting", "skipped", "reverted") else None
     assert again is not None
     assert not again.did_change, "asked for again it changes nothing"
+
+
+def test_the_reason_of_an_override_stays_whatever_a_person_does_later(stand: MigrationStand) -> None:
+    declared = '@schema(override={"raw-sql": "measured it"})'
+    stand.add_column(ONE, "first", declared)
+    assert stand.turn().ending is Ending.IDLE
+    put(stand, ONE, EntryState.FAILED, direction=UP)
+    stand.control.retry(ONE, reason="the disk was full", by="anna")
+    put(stand, ONE, EntryState.FAILED, direction=UP)
+    stand.control.skip(ONE, "made by hand", "bob")
+    stand.control.retry(ONE, by="carl")
+    put(stand, ONE, EntryState.APPLIED, direction=UP)
+    stand.control.revert(ONE, "it was wrong", "dora")
+    said = stand.entry(ONE).override_reason.split("; ")
+    assert said == [
+        "raw-sql: measured it",
+        f"{AT} tried again by anna: the disk was full",
+        f"{AT} skipped by bob: made by hand",
+        f"{AT} tried again by carl",
+        f"{AT} taken back by dora: it was wrong",
+    ]
+
+
+def test_an_edited_file_brings_its_own_overrides(stand: MigrationStand) -> None:
+    stand.add_column(ONE, "first", '@schema(override={"raw-sql": "measured it"})')
+    assert stand.turn().ending is Ending.IDLE
+    put(stand, ONE, EntryState.FAILED, direction=UP)
+    stand.add_column(ONE, "other", '@schema(override={"drop-column": "unused"})')
+    stand.control.retry(ONE)
+    assert stand.entry(ONE).override_reason == "raw-sql: measured it; drop-column: unused"
+
+
+def test_however_much_was_said_the_first_and_the_last_word_stay() -> None:
+    said = "raw-sql: measured it"
+    for number in range(200):
+        said = added(said, NOW, "tried again", "anna", f"time {number}")
+    assert said.startswith("raw-sql: measured it; ")
+    assert said.endswith("tried again by anna: time 199")
+    assert len(said) <= MOST_CHARACTERS + 10
+
+
+def test_a_restored_line_gets_past_what_others_know_and_tells_all_again(stand: MigrationStand) -> None:
+    applied(stand)
+    stand.gate.reports.clear()
+    assert stand.control.restored(41).epoch == 42
+    assert stand.turn().ending is Ending.IDLE
+    assert stand.gate.reports == [(ONE, "applied")]
+    assert stand.line.state().epoch == 43
+    assert stand.control.restored(5).epoch == 44, "never back"
+
+
+def test_who_has_the_line_loses_it_when_the_shard_is_said_to_be_restored(stand: MigrationStand) -> None:
+    with stand.line.enter("somebody") as turn:
+        assert turn is not None
+        stand.control.restored(0)
+        with pytest.raises(LineLost), turn.step():
+            raise AssertionError("not reached")
 
 
 # Retry
@@ -190,7 +249,7 @@ def test_a_skip_says_why(stand: MigrationStand) -> None:
     assert stand.states() == {}
     assert stand.control.skip(ONE, "made by hand", "anna") == planned
     entry = stand.entry(ONE)
-    assert (entry.state, entry.override_reason) == (EntryState.SKIPPED, "skipped by anna: made by hand")
+    assert (entry.state, entry.override_reason) == (EntryState.SKIPPED, f"{AT} skipped by anna: made by hand")
     assert (entry.attempts, entry.completed) == (0, NOW)
     assert stand.turn().ending is Ending.IDLE
     assert stand.columns() == []
@@ -214,7 +273,10 @@ def test_a_revert_says_who_wanted_it(stand: MigrationStand) -> None:
     stand.control.revert(ONE, "it was wrong", "anna")
     assert stand.until_done().ending is Ending.IDLE
     entry = stand.entry(ONE)
-    assert (entry.state, entry.override_reason) == (EntryState.REVERTED, "taken back by anna: it was wrong")
+    assert (entry.state, entry.override_reason) == (
+        EntryState.REVERTED,
+        f"{AT} taken back by anna: it was wrong",
+    )
     assert entry.statement.startswith("ALTER TABLE orders DROP COLUMN first")
 
 

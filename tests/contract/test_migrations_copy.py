@@ -136,6 +136,43 @@ def test_a_revert_before_the_cut_over_clears_away(items: CopyStand, stage: str) 
     assert len(items.rows("SHOW COLUMNS FROM items")) == 4
 
 
+def test_a_revert_of_what_was_not_begun_changes_nothing(items: CopyStand) -> None:
+    """It must not be begun: it would be the way up."""
+    items.begin(ADD)
+    items.revert()
+    items.finish()
+    assert (items.entry.state, items.left_over()) == (EntryState.REVERTED, [])
+    assert len(items.rows("SHOW COLUMNS FROM items")) == 4
+
+
+def test_a_revert_of_what_was_given_up_changes_nothing(items: CopyStand) -> None:
+    items.begin(ADD)
+    items.until("comparing")
+    items.execute(f"DELETE FROM {NAMES.copy} WHERE id = 3")
+    with pytest.raises(MigrationFailed, match="differ"):
+        items.finish()
+    items.note(attempts=2)
+    items.revert()
+    items.finish()
+    assert (items.entry.state, items.left_over()) == (EntryState.REVERTED, [])
+    assert len(items.rows("SHOW COLUMNS FROM items")) == 4
+
+
+def test_what_is_done_is_not_begun_again_by_who_has_not_heard_of_it(items: CopyStand) -> None:
+    """Its process died between the end of the copy and that of the migration."""
+    items.begin(ADD)
+    items.until("done")
+    items.execute(f"UPDATE podwork_migrations SET state = 'running', open = 1 WHERE version = {VERSION}")
+    items.finish()
+    assert (items.entry.state, items.stage) == (EntryState.APPLIED, "done")
+    assert items.rows("SELECT DISTINCT z FROM items") == [(7,)]
+    items.execute(f"UPDATE podwork_migrations SET state = 'running', open = 1 WHERE version = {VERSION}")
+    items.revert()
+    items.advance()
+    entry = items.entry
+    assert (entry.state, entry.stage, entry.route, entry.change) == (EntryState.REVERTING, "", "", "")
+
+
 @pytest.fixture
 def other(mariadb_url: str) -> Iterator[Any]:
     with other_client(mariadb_url) as cursor:

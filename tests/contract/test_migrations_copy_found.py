@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from podwork import points
 from podwork.errors import PodworkError
 from podwork_migrations.copy.names import Event, Names
 from podwork_migrations.errors import MigrationFailed
@@ -15,6 +16,9 @@ from tests.support.copy_stand import VERSION, CopyStand
 from tests.support.scribbling import COLUMNS, fill, table
 
 NAMES = Names(VERSION)
+NO_NULLS = "ALTER TABLE items MODIFY COLUMN n INT NOT NULL"
+NULL_44 = "UPDATE items SET n = NULL WHERE id = 44"
+TOO_LATE = r"could not take what was written: 1048.*key 44"
 ADD = "ALTER TABLE items ADD COLUMN z INT NOT NULL DEFAULT 7"
 NUMBERED = "CREATE TABLE items (id INT NOT NULL PRIMARY KEY, {rest}) ENGINE=InnoDB"
 
@@ -37,7 +41,7 @@ def items(stand: CopyStand) -> CopyStand:
 
 def test_a_run_that_fails_ends_with_nothing_left_and_a_second_try_may_succeed(items: CopyStand) -> None:
     items.execute("ALTER TABLE items MODIFY COLUMN n INT NULL", "UPDATE items SET n = NULL WHERE id = 33")
-    items.begin("ALTER TABLE items MODIFY COLUMN n INT NOT NULL")
+    items.begin(NO_NULLS)
     with pytest.raises(MigrationFailed, match=r"cannot be null|1048"):
         items.finish()
     assert (items.left_over(), items.entry.artefacts, items.stage) == ([], (), "aborted.1")
@@ -49,10 +53,12 @@ def test_a_run_that_fails_ends_with_nothing_left_and_a_second_try_may_succeed(it
 
 def test_what_the_copy_cannot_take_is_no_error_of_the_application_and_ends_the_copy(items: CopyStand) -> None:
     items.execute("ALTER TABLE items MODIFY COLUMN n INT NULL")
-    items.begin("ALTER TABLE items MODIFY COLUMN n INT NOT NULL")
+    items.begin(NO_NULLS)
     items.until("comparing")
-    items.execute("UPDATE items SET n = NULL WHERE id = 44")
-    with pytest.raises(MigrationFailed, match=r"could not take what was written: 1048.*key 44"):
+    items.execute(NULL_44)
+    items.advance()
+    assert items.stage == "aborting", "nothing is changed any more"
+    with pytest.raises(MigrationFailed, match=TOO_LATE):
         items.finish()
     assert items.rows("SELECT n FROM items WHERE id = 44") == [(None,)]
     assert (items.left_over(), items.entry.artefacts) == ([], ())
@@ -219,3 +225,125 @@ def test_names_that_somebody_else_has_taken_are_left_alone(items: CopyStand) -> 
     with pytest.raises(MigrationFailed, match="made by somebody else"):
         items.advance()
     assert items.left_over() == [NAMES.copy]
+
+
+# In the last moment
+
+
+LastMoment = Callable[[str, Callable[[], None]], None]
+
+
+@pytest.fixture
+def last_moment() -> Iterator[LastMoment]:
+    """Let something happen when all has been looked at, and the tables are about to change their names."""
+
+    def install(point: str, act: Callable[[], None]) -> None:
+        def reached(name: str) -> None:
+            if name == point:
+                points.install(None)
+                act()
+
+        points.install(reached)
+
+    yield install
+    points.install(None)
+
+
+@pytest.fixture
+def nullable(items: CopyStand) -> CopyStand:
+    items.execute("ALTER TABLE items MODIFY COLUMN n INT NULL")
+    return items
+
+
+@pytest.mark.parametrize("hold_hours", [0.0, 1.0])
+def test_what_the_copy_cannot_take_in_the_last_moment_is_not_lost(
+    nullable: CopyStand, last_moment: LastMoment, hold_hours: float
+) -> None:
+    """It is written between the last look and RENAME; what is written after that is not lost either."""
+    nullable.begin(NO_NULLS, hold_hours=hold_hours)
+    nullable.until("swapping")
+
+    def write() -> None:
+        nullable.execute(NULL_44)
+        last_moment("copy.swap.done", lambda: nullable.execute("UPDATE items SET n = 5 WHERE id = 43"))
+
+    last_moment("copy.swap", write)
+    with pytest.raises(MigrationFailed, match=TOO_LATE):
+        nullable.finish()
+    assert nullable.rows("SELECT n FROM items WHERE id IN (43, 44)") == [(5,), (None,)]
+    assert (nullable.left_over(), nullable.entry.artefacts) == ([], ())
+
+
+def test_killed_before_that_was_seen_it_is_seen_by_the_next(
+    nullable: CopyStand, last_moment: LastMoment
+) -> None:
+    _die_after_the_last_moment(nullable, last_moment)
+    with pytest.raises(MigrationFailed, match=TOO_LATE):
+        nullable.finish()
+    assert (nullable.left_over(), nullable.rows("SELECT n FROM items WHERE id = 44")) == ([], [(None,)])
+
+
+def test_a_person_who_reverts_before_that_was_seen_loses_nothing(
+    nullable: CopyStand, last_moment: LastMoment
+) -> None:
+    _die_after_the_last_moment(nullable, last_moment)
+    nullable.revert()
+    nullable.finish()
+    assert (nullable.entry.state, nullable.left_over()) == (EntryState.REVERTED, [])
+    assert nullable.rows("SELECT n FROM items WHERE id = 44") == [(None,)]
+
+
+def _die_after_the_last_moment(stand: CopyStand, last_moment: LastMoment) -> None:
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    def write() -> None:
+        stand.execute(NULL_44)
+        last_moment("copy.swap.done", die)
+
+    stand.begin(NO_NULLS)
+    stand.until("swapping")
+    last_moment("copy.swap", write)
+    with pytest.raises(KeyboardInterrupt):
+        stand.advance()
+
+
+def test_where_neither_table_has_all_both_are_kept_for_a_person(
+    items: CopyStand, last_moment: LastMoment
+) -> None:
+    """The copy could not take one row before the cut-over, the old table another one after it."""
+    items.execute("ALTER TABLE items MODIFY COLUMN u INT NOT NULL, MODIFY COLUMN n INT NULL")
+    items.begin("ALTER TABLE items MODIFY COLUMN u INT NULL, MODIFY COLUMN n INT NOT NULL")
+    items.until("swapping")
+
+    def write() -> None:
+        items.execute(NULL_44)
+        last_moment("copy.swap.done", lambda: items.execute("UPDATE items SET u = NULL WHERE id = 43"))
+
+    last_moment("copy.swap", write)
+    for _ in range(2):
+        with pytest.raises(MigrationFailed, match=rf"key 44.*could not take: 1048.*key 43.*{NAMES.faults}"):
+            items.advance()
+    assert items.rows(f"SELECT n FROM {NAMES.old} WHERE id = 44") == [(None,)]
+    assert items.rows("SELECT u FROM items WHERE id = 43") == [(None,)]
+    items.execute("UPDATE items SET n = 0 WHERE id = 44", f"DELETE FROM {NAMES.faults}")
+    items.finish()
+    assert (items.entry.state, items.left_over()) == (EntryState.APPLIED, [])
+
+
+def test_what_the_old_table_cannot_take_in_the_last_moment_of_a_revert_is_kept(
+    nullable: CopyStand, last_moment: LastMoment
+) -> None:
+    nullable.execute("UPDATE items SET n = 1", "ALTER TABLE items MODIFY COLUMN n INT NOT NULL")
+    nullable.begin("ALTER TABLE items MODIFY COLUMN n INT NULL", hold_hours=1.0)
+    nullable.finish()
+    nullable.revert()
+    nullable.until("back_swapping")
+    last_moment("copy.swap_back", lambda: nullable.execute(NULL_44))
+    for _ in range(2):
+        with pytest.raises(MigrationFailed, match=rf"last moment: 1048.*key 44.*{NAMES.copy} has it"):
+            nullable.advance()
+    assert nullable.rows(f"SELECT n FROM {NAMES.copy} WHERE id = 44") == [(None,)]
+    nullable.execute("UPDATE items SET n = 0 WHERE id = 44", f"DELETE FROM {NAMES.faults}")
+    nullable.finish()
+    assert (nullable.entry.state, nullable.left_over()) == (EntryState.REVERTED, [])

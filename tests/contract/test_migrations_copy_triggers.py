@@ -52,7 +52,8 @@ STATEMENTS = {3: "INSERT INTO items VALUES (3, {})", 2: "UPDATE items SET c = {}
 def test_what_a_target_cannot_take_is_written_down(stand: CopyStand) -> None:
     mirror = Mirror("items", "items", "target", "faults", ("id",), (("id", "id"), ("c", "c")))
     stand.execute(
-        "CREATE TABLE faults (n INT AUTO_INCREMENT PRIMARY KEY, code INT, message TEXT, at_key BLOB)"
+        "CREATE TABLE faults (n INT AUTO_INCREMENT PRIMARY KEY, code INT, message TEXT, at_key BLOB, "
+        "target VARCHAR(64))"
     )
     for code, (source, target, value) in LATCHED.items():
         stand.execute(
@@ -67,7 +68,8 @@ def test_what_a_target_cannot_take_is_written_down(stand: CopyStand) -> None:
             connection.exec_driver_sql("SET SESSION sql_mode = DEFAULT")
         for number, statement in STATEMENTS.items():
             stand.execute("DELETE FROM faults", statement.format(value))
-            assert stand.rows("SELECT code, at_key FROM faults") == [(code, str(number).encode())]
+            found = stand.rows("SELECT code, at_key, target FROM faults")
+            assert found == [(code, str(number).encode(), "target")]
             assert stand.rows(f"SELECT CONCAT(c) <=> {value} FROM items WHERE id = {number}") == [(1,)]
 
 

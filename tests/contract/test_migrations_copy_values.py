@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from podwork_migrations.copy.names import Names
+from podwork_migrations.errors import MigrationFailed
 from tests.support.copy_stand import VERSION, CopyStand
 from tests.support.scribbling import fill, table
 
@@ -107,6 +108,15 @@ def test_a_key_that_changes_only_its_case_is_kept_in_step(stand: CopyStand) -> N
     assert stand.rows("SELECT k FROM items") == [("A",), ("b",)]
     stand.execute("UPDATE items SET k = 'B' WHERE k = 'b'")
     assert stand.rows(f"SELECT k FROM {NAMES.old}") == [("A",), ("B",)]
+
+
+def test_a_value_in_another_column_is_a_difference(stand: CopyStand) -> None:
+    stand.execute(NUMBERED.format(rest="a INT NULL, b INT NULL"), "INSERT INTO items VALUES (1, NULL, 5)")
+    stand.begin(ADD)
+    stand.until("comparing")
+    stand.execute(f"UPDATE {NAMES.copy} SET a = 5, b = NULL")
+    with pytest.raises(MigrationFailed, match="differ"):
+        stand.finish()
 
 
 def test_a_renamed_column_keeps_its_values(items: CopyStand) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from podwork import points
 from podwork.iteration.states import RunState
+from podwork_migrations.ledger.history import lost_runs
 from podwork_migrations.ledger.states import EntryState
 from podwork_migrations.runner.outcome import Ending
 from podwork_pods.iteration.run import Run
@@ -296,3 +297,20 @@ def test_pods_have_runs_of_their_own_and_one_group(stand: MigrationStand) -> Non
     stand.turn()
     assert run_of(stand).id != run.id, "begun at another time, as on another pod"
     assert run_of(stand).group_id == run.group_id
+
+
+@pytest.mark.parametrize("table", ["podwork_runs", "podwork_partitions"])
+def test_what_a_backfill_did_and_is_no_longer_known_is_noticed(stand: MigrationStand, table: str) -> None:
+    begun(stand)
+
+    def lost() -> list[str]:
+        with stand.engine.connect() as connection:
+            return lost_runs(connection, stand.ledger.entries())
+
+    assert lost() == [], "under way: nobody asks"
+    stand.work()
+    stand.clock.advance(60)
+    assert stand.turn().ending is Ending.IDLE
+    assert lost() == []
+    stand.execute(f"DELETE FROM {table}")
+    assert lost() == [f"{ONE}_fill"]

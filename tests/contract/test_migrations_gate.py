@@ -11,12 +11,14 @@ from sqlalchemy import event, text
 
 from podwork_migrations.gate import Go, Wait
 from podwork_migrations.plan import schema
+from podwork_migrations.plan.gate import PlanGate
+from podwork_migrations.plan.restoring import Remembered, Restoring
 from podwork_migrations.plan.states import PlanState
 from podwork_pods.errors import RegistryUnavailable
 from podwork_pods.pod import Pod, PodState
 from tests.support.iteration_stand import at_once, together
 from tests.support.pause import hold
-from tests.support.plan_stand import PlanStand, migration, options, version
+from tests.support.plan_stand import PlanStand, entry, migration, options, version
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -433,6 +435,30 @@ def test_of_a_later_wave_some_may_fail_and_the_others_end(stand: PlanStand) -> N
     assert stand.plan().state is PlanState.SUCCEEDED
 
 
+def test_pods_that_are_tried_again_are_no_dead_end_before_they_say_so(stand: PlanStand) -> None:
+    """A person has said retry and resume; another pod reports before those have taken their next turns."""
+    stand.begin(1, options=options(waves=("1", "100%")))
+    stand.do(1, 1)
+    stand.fail(2)
+    stand.fail(3)
+    assert stand.plan().state is PlanState.HALTED
+    stand.plans.resume(1)
+    stand.do(4, 1)
+    assert stand.plan().state is PlanState.RUNNING
+    for pod_id in (2, 3):
+        stand.tell(pod_id, 1, "running", attempts=2)
+    stand.tell(2, 1, "applied", attempts=2)
+    stand.tell(3, 1, "failed", attempts=2, error="again")
+    assert (stand.plan().state, stand.plan().reason) == (
+        PlanState.HALTED,
+        "pod 3 failed, and nothing else is left to do in wave 1: again",
+    )
+    stand.plans.resume(1)
+    stand.tell(3, 1, "running", attempts=3)
+    stand.tell(3, 1, "applied", attempts=3)
+    assert stand.plan().state is PlanState.SUCCEEDED
+
+
 def test_more_failures_than_may_be_halt_the_plan(stand: PlanStand) -> None:
     stand.begin(1, options=options(waves=("1", "100%")))
     stand.do(1, 1)
@@ -660,6 +686,83 @@ def test_pods_that_the_registry_froze_are_noticed_without_a_question(stand: Plan
     assert settled is not None
     assert settled.state is PlanState.SUCCEEDED
     assert stand.plans.settle() is None
+
+
+def test_a_plan_ends_by_itself_when_its_last_pods_can_no_longer_ask(stand: PlanStand) -> None:
+    stand.begin(1)
+    for pod_id in (1, 2, 3):
+        stand.do(pod_id, 1)
+    stand.gate.tend()
+    assert stand.plan().state is PlanState.RUNNING
+    del stand.states[4]
+    stand.gate.tend()
+    assert stand.plan().state is PlanState.SUCCEEDED
+
+
+def test_a_process_that_heard_of_no_plan_asks_now_and_then(stand: PlanStand) -> None:
+    stand.gate.tend()
+    stand.begin(1)
+    others = PlanGate(stand.store, stand.registered)
+    for pod_id in (1, 2, 3):
+        answer = others.may_start(pod_id, stand.of(1), 1)
+        assert isinstance(answer, Go)
+        others.report(pod_id, entry(stand.of(1), "applied", lease_epoch=1))
+    stand.states[4] = PodState.DOWN
+    stand.gate.tend()
+    assert stand.plan().state is PlanState.RUNNING, "asked a moment ago"
+    stand.clock.advance(600)
+    stand.gate.tend()
+    assert stand.plan().state is PlanState.SUCCEEDED
+
+
+def test_looking_after_a_plan_takes_no_lock_where_nothing_follows(stand: PlanStand) -> None:
+    stand.begin(1)
+    sent: list[str] = []
+    event.listen(
+        stand.store.engine, "before_cursor_execute", lambda *given: sent.append(given[2]), named=False
+    )
+    stand.gate.tend()
+    assert sent
+    assert not [statement for statement in sent if schema.counters.name in statement]
+
+
+def test_a_pod_whose_shard_was_restored_begins_again_what_the_backup_lacks(stand: PlanStand) -> None:
+    stand.begin(1, 2)
+    stand.do(1, 1)
+    stand.epochs[1] = 7
+    stand.do(1, 2)
+    for pod_id in (2, 3, 4):
+        stand.do(pod_id, 1, 2)
+    assert stand.plan().state is PlanState.SUCCEEDED
+    stand.epochs[1] = 3
+    assert stand.why(1, 2).endswith("restored from a backup: podctl migrations restored --pod 1")
+    restoring = Restoring(stand.store, stand.plans)
+    known = restoring.remembered(1)
+    assert (known.epoch, sorted(known.applied)) == (7, [version(1), version(2)])
+    assert restoring.remembered(9) == Remembered(0, set())
+    restoring.forget(1, "the disk died", "anna")
+    assert stand.cells()[1] == ".."
+    assert "this turn of 3 is over" in stand.why(1, 2), "who asked before the backup"
+    stand.epochs[1] = 8
+    stand.tell(1, 1, "applied", lease_epoch=2)
+    assert stand.cells()[1] == "a.", "what its ledger has is told again"
+    stand.do(1, 2)
+    assert stand.cells() == dict.fromkeys((1, 2, 3, 4), "aa")
+    [deed] = [deed for deed in stand.plans.deeds(stand.plan()) if "restored" in deed.what]
+    assert (deed.what, deed.by, deed.reason) == ("told that pod 1 was restored", "anna", "the disk died")
+
+
+def test_a_plan_waits_again_for_a_pod_that_lost_what_it_had(stand: PlanStand) -> None:
+    stand.begin(1)
+    stand.do(1, 1)
+    stand.do(2, 1)
+    Restoring(stand.store, stand.plans).forget(1, "x", "anna")
+    assert going(stand) == [1, 3, 4], "open waves stay open"
+    for pod_id in (3, 4):
+        stand.do(pod_id, 1)
+    assert stand.plan().state is PlanState.RUNNING
+    stand.do(1, 1)
+    assert stand.plan().state is PlanState.SUCCEEDED
 
 
 def test_a_pod_that_is_added_joins_the_last_wave(stand: PlanStand) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from podwork import points
 from podwork_migrations.errors import LineLost
-from podwork_migrations.line import LEASE_SECONDS
+from podwork_migrations.line import IDLE_SECONDS, LEASE_SECONDS, Turn
 from podwork_pods.errors import ShardUnprepared
 from tests.support.iteration_stand import at_once
 from tests.support.migration_stand import MigrationStand
+from tests.support.pause import hold
 from tests.support.pods import server_connection, sibling_database
 from tests.support.wait import until
 
@@ -53,6 +58,28 @@ def test_one_enters_and_others_do_not(stand: MigrationStand) -> None:
         assert (state.epoch, state.owner) == (turn.epoch, "anna")
     assert stand.line.state().owner == ""
     assert take(stand, "bert") == turn.epoch + 1
+
+
+def test_a_path_that_is_gone_is_noticed_while_a_long_statement_runs(mariadb: MigrationStand) -> None:
+    with mariadb.line.enter("anna") as turn:
+        assert turn is not None
+        with turn.looking() as own:
+            driver: Any = own.connection.dbapi_connection
+            sock = driver._sock
+            names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+            kept = [sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names]
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert kept == [60, 10, 6], "two minutes"
+
+
+def test_a_host_that_vanished_keeps_the_lock_for_a_while_only(mariadb: MigrationStand) -> None:
+    with mariadb.line.enter("anna") as turn:
+        assert turn is not None
+        assert turn.ask("SELECT @@SESSION.wait_timeout") == [(IDLE_SECONDS,)]
+        turn.set_session("wait_timeout", 1)
+        until(lambda: take(mariadb, "bert") is not None, 10, "the server frees the lock")
+        with pytest.raises(LineLost):
+            turn.check()
 
 
 def test_of_those_who_enter_at_the_same_time_one_does(stand: MigrationStand) -> None:
@@ -202,6 +229,24 @@ def test_a_person_changes_something_between_two_steps(stand: MigrationStand) -> 
         assert stand.control.release().hold_reason is None
 
 
+def test_what_a_person_has_looked_at_stays_so_until_he_has_decided(stand: MigrationStand) -> None:
+    """Whoever has the line's row has looked at its entries: no step changes them behind his back."""
+    stepped = threading.Event()
+
+    def step(turn: Turn) -> None:
+        with turn.step():
+            stepped.set()
+
+    with stand.line.enter("anna") as turn:
+        assert turn is not None
+        with stand.new_line().locked():
+            waiting = threading.Thread(target=step, args=(turn,))
+            waiting.start()
+            assert not stepped.wait(0.3)
+        waiting.join(20)
+    assert stepped.is_set()
+
+
 # Who is paused, and who is dead
 
 
@@ -245,6 +290,18 @@ def test_whoever_is_paused_keeps_the_line(mariadb: MigrationStand) -> None:
     assert mariadb.column("SELECT id FROM made") == []
 
 
+def test_the_connection_of_a_turn_ends_with_it(mariadb: MigrationStand) -> None:
+    """Nobody gets it from the pool: with the lock, if that could not be released, or with what was set."""
+    connections = []
+    for _ in range(2):
+        with mariadb.line.enter("anna") as turn:
+            assert turn is not None
+            connections += turn.ask("SELECT CONNECTION_ID(), @@lock_wait_timeout = 7")
+            turn.set_session("lock_wait_timeout", 7)
+    assert connections[0] != connections[1]
+    assert [is_set for _, is_set in connections] == [0, 0]
+
+
 def kill_holder(stand: MigrationStand) -> None:
     """End the connection that holds the lock, as an operator does, and wait until it is free."""
     with server_connection(stand.engine.url.render_as_string(hide_password=False)) as cursor:
@@ -277,6 +334,39 @@ def test_whose_connection_is_killed_has_lost_the_line(mariadb: MigrationStand) -
             pass
     with pytest.raises(Exception, match="stray"):
         mariadb.column("SELECT id FROM stray")
+
+
+def test_who_clears_up_on_a_connection_that_was_killed_has_lost_the_line_too(mariadb: MigrationStand) -> None:
+    """What is done on it afterwards fails in words of its own; that is no fault of the migration."""
+    with mariadb.line.enter("anna") as turn:
+        assert turn is not None
+
+        def look() -> None:
+            with turn.looking() as connection:
+                kill_holder(mariadb)
+                try:
+                    connection.execute(text("SELECT 1"))
+                finally:
+                    connection.execute(text("SELECT 2"))
+
+        with pytest.raises(LineLost, match="its connection was lost"):
+            look()
+
+
+def test_who_has_lost_the_lock_before_he_is_inside_drives_nobody_out(mariadb: MigrationStand) -> None:
+    """He was paused between the lock and the line's row, his connection was cut, and bert is inside now."""
+    with hold("line.entering") as held, ThreadPoolExecutor(1) as pool:
+        late = pool.submit(take, mariadb, "anna")
+        held.wait_reached()
+        kill_holder(mariadb)
+        points.install(None)
+        with mariadb.new_line().enter("bert") as turn:
+            assert turn is not None
+            held.go_on()
+            assert late.result(30) is None
+            turn.check()
+            with turn.step():
+                pass
 
 
 def test_a_connection_without_the_lock_changes_nothing(mariadb: MigrationStand) -> None:
@@ -336,4 +426,7 @@ def test_databases_of_one_server_have_lines_of_their_own(mariadb: MigrationStand
         assert its is not None
         its.check()
         assert take(other, "bert") is None
+        # MySQL takes no lock whose name is longer than 64 characters; MariaDB takes it.
+        short = "CONCAT('podwork.migrations.', MD5(DATABASE()))"
+        assert its.ask(f"SELECT IS_USED_LOCK({short}) = CONNECTION_ID()") == [(1,)]
     other.close()

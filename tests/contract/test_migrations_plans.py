@@ -11,6 +11,7 @@ from sqlalchemy import text
 from podwork_migrations.plan import schema
 from podwork_migrations.plan.errors import InvalidPlan, PlanChanged, PlanConflict, UnknownPlan
 from podwork_migrations.plan.plan import Plan, PlanOptions
+from podwork_migrations.plan.plans import Plans
 from podwork_migrations.plan.states import PlanState
 from podwork_migrations.plan.store import PlanStore
 from podwork_pods.errors import DirectoryUnavailable
@@ -313,3 +314,21 @@ def test_a_long_reason_is_clipped_and_not_refused(stand: PlanStand) -> None:
     stand.begin(1)
     stand.plans.hold(1, "x" * 100_000)
     assert len(stand.plan().reason) == 4_000
+
+
+def test_a_dry_run_checks_a_change_returns_what_it_would_make_and_changes_nothing(stand: PlanStand) -> None:
+    files = [migration(1)]
+    trying = Plans(stand.store, stand.registered, dry_run=True)
+    draft = stand.plans.create(files)
+    assert trying.start(1, files).state is PlanState.RUNNING
+    with pytest.raises(PlanChanged):
+        trying.start(1, [migration(1, checksum="other")])
+    assert trying.cancel(1, "x").state is PlanState.CANCELLED
+    assert trying.set_canary(1, 2).options.canary == 2
+    assert stand.plans.get(1) == draft
+    assert [line.wave for line in stand.status().pods] == [0, 1, 2, 2]
+    started = stand.plans.start(1, files)
+    assert trying.hold(1, "x").state is PlanState.HELD
+    assert trying.limit(1, 3).options.max_migrating_pods == 3
+    assert stand.plans.get(1) == started
+    assert [deed.what for deed in stand.plans.deeds(started)] == ["started"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql as types
 
 from podwork_migrations.applying import Progress, Work
-from podwork_migrations.change import mariadb
+from podwork_migrations.change import mariadb, room
 from podwork_migrations.change.recording import record
 from podwork_migrations.change.routes import Limits, Route, Way
 from podwork_migrations.change.ways import SchemaRoutes
@@ -309,6 +311,41 @@ def test_a_large_table_that_cannot_be_copied_is_changed_in_place(
         plan = SchemaRoutes(Copier(), LARGE).plan(connection, migration(up), Direction.UP)
     assert plan.route is route
     assert reason in plan.reason
+
+
+def adds_index(op: Any) -> None:
+    op.create_index("more", "plain", ["n"])
+
+
+def test_a_copy_for_which_the_disk_has_no_room_is_not_begun(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard.run(
+        "CREATE TABLE plain (id INT PRIMARY KEY, n INT)", "INSERT INTO plain VALUES (1, 1), (2, 1), (3, 1)"
+    )
+    routes = SchemaRoutes(Copier(), LARGE)
+    allowed = migration(adds_index, override={"copy-no-room": "it is emptied first"})
+    monkeypatch.setattr("podwork_migrations.change.ways.free_bytes", lambda _connection: 4_096)
+    with shard.connected() as connection:
+        with pytest.raises(MigrationFailed, match="plain: its copy needs about 0 MiB, and 0 MiB are free"):
+            routes.plan(connection, migration(adds_index), Direction.UP)
+        assert routes.plan(connection, allowed, Direction.UP).route is Route.COPY
+        assert routes.plan(connection, migration(CASES["add a column"][0]), Direction.UP).route == "instant"
+
+
+def test_what_is_free_is_known_where_mariadb_says_it(shard: Shard) -> None:
+    with shard.connected() as connection:
+        assert room.free_bytes(connection) is None, "without its plugin"
+        connection.exec_driver_sql("INSTALL SONAME 'disks'")
+        try:
+            found = room.free_bytes(connection)
+        finally:
+            connection.exec_driver_sql("UNINSTALL SONAME 'disks'")
+        folder = str(connection.exec_driver_sql("SELECT @@datadir").scalar_one())
+        assert room.size_bytes(connection, "orders") == 16_384 * 3
+        assert room.size_bytes(connection, "nowhere") is None
+    assert found is not None
+    assert found == pytest.approx(shutil.disk_usage(folder).free, rel=0.2)
 
 
 def test_what_can_neither_be_copied_nor_done_otherwise_says_why(shard: Shard) -> None:

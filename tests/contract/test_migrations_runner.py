@@ -179,7 +179,7 @@ def test_what_is_skipped_counts_as_done(stand: MigrationStand) -> None:
     stand.control.skip(ONE, "it is there", "anna")
     assert stand.turn().ending is Ending.IDLE
     assert stand.columns() == ["second"]
-    assert stand.entry(ONE).override_reason == "skipped by anna: it is there"
+    assert stand.entry(ONE).override_reason.endswith("Z skipped by anna: it is there")
     assert stand.gate.reports[0] == (ONE, "skipped")
 
 
@@ -306,6 +306,22 @@ def test_a_stopped_line_costs_one_query(stand: MigrationStand) -> None:
     sent = stand.count_statements()
     assert runner.turn("me").ending is Ending.STOPPED
     assert len(sent) == 1
+
+
+def test_a_pod_with_nothing_to_begin_looks_after_plans(stand: MigrationStand) -> None:
+    assert stand.turn().ending is Ending.IDLE
+    assert stand.turn().ending is Ending.IDLE, "remembered"
+    assert stand.gate.tended == 2
+    stand.gate.is_away = True
+    assert stand.turn().ending is Ending.IDLE, "plans may be away"
+    stand.gate.is_away = False
+    stand.write(ONE, BROKEN)
+    stand.gate.answers[ONE] = Wait("not yet")
+    assert stand.turn().ending is Ending.WAITING
+    assert stand.gate.tended == 3, "who asks need not"
+    del stand.gate.answers[ONE]
+    assert stand.turn().ending is Ending.STOPPED
+    assert stand.gate.tended == 4
 
 
 def test_a_file_that_cannot_be_used_stops_the_line_and_says_why(

@@ -185,7 +185,9 @@ def test_a_pod_that_is_not_heard_of_is_asked_after(stand: PlanStand) -> None:
     assert stand.status().pods[2].blocked == "blocked by anna: its disk is full"
     assert action(stand, 3) == "it is taken up when it is back"
     stand.plans.hold(1, "a sale")
+    assert stand.status().pods[1].heard_seconds_ago is None
     assert not stand.may(2)
+    assert stand.status().pods[1].heard_seconds_ago == 0
     assert not action(stand, 2)
 
 

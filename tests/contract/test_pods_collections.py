@@ -986,3 +986,14 @@ def test_a_nested_slice_is_halved_between_shops(shop: Connection) -> None:
         of_all.batch(shop, Slice(None, first.last), None, 1)
     with pytest.raises(ForeignCursor):
         of_all.batch(shop, part, (5, 1), 1)
+
+
+def test_a_connection_that_is_lost_after_a_table_was_looked_at_is_said_in_our_words(mariadb: Engine) -> None:
+    """SQLAlchemy's reflection hides errors from those who translate them: a run would fail for an outage."""
+    with mariadb.begin() as setup:
+        setup.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+    with mariadb.connect() as lost, mariadb.connect() as other:
+        rows("t").count(lost)
+        other.execute(text(f"KILL {lost.execute(text('SELECT CONNECTION_ID()')).scalar_one()}"))
+        with pytest.raises(ShardUnavailable):
+            lost.execute(text("SELECT 1"))

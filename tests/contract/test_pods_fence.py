@@ -293,3 +293,89 @@ def test_a_transaction_that_waits_too_long_for_the_fence_is_turned_away(
         with pytest.raises(ShopMoving, match="locked"), passed(engine, fence):
             pass
     engine.dispose()
+
+
+@pytest.mark.parametrize("state", [None, FenceState.INCOMING, FenceState.MOVED])
+def test_a_shop_is_received_at_the_epoch_that_it_will_have(
+    engine: Engine, fence: ShardFence, state: FenceState | None
+) -> None:
+    if state is not None:
+        put_row(engine, 1, state)
+    fence.receive(SHOP, 2, **BUDGET)
+    fence.receive(SHOP, 2, mover_epoch=6, lock_wait_seconds=1)  # the next mover stamps it
+    assert fence.read(SHOP) == FenceRow(2, FenceState.INCOMING, 6)
+    with pytest.raises(FenceConflict):
+        fence.receive(SHOP, 2, **BUDGET)
+    with pytest.raises(FenceConflict):
+        fence.receive(SHOP, 1, mover_epoch=7, lock_wait_seconds=1)  # epochs only grow
+    assert fence.read(SHOP) == FenceRow(2, FenceState.INCOMING, 6)
+
+
+WAYS = {
+    "open": (FenceState.OPEN, {FenceState.OPEN, FenceState.CLOSED, FenceState.INCOMING}),
+    "close": (FenceState.CLOSED, {FenceState.OPEN, FenceState.CLOSED}),
+    "receive": (FenceState.INCOMING, {FenceState.INCOMING, FenceState.MOVED}),
+    "leave": (
+        FenceState.MOVED,
+        {FenceState.CLOSED, FenceState.MOVED, FenceState.INCOMING, FenceState.PURGING},
+    ),
+    "purge": (FenceState.PURGING, {FenceState.MOVED, FenceState.INCOMING, FenceState.PURGING}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fence_goes_from_state_to_state_by_its_table_only(
+    engine: Engine, fence: ShardFence, way: str
+) -> None:
+    to_state, from_states = WAYS[way]
+    for shop_id, state in enumerate(FenceState, start=SHOP):
+        put_row(engine, 1, state, shop_id)
+        change = getattr(fence, way)
+        if state in from_states:
+            change(shop_id, 1, **BUDGET)
+            assert fence.read(shop_id) == FenceRow(1, to_state, 5)
+            with pytest.raises(FenceConflict):
+                change(shop_id, 1, mover_epoch=4, lock_wait_seconds=1)
+        else:
+            with pytest.raises(FenceConflict):
+                change(shop_id, 1, **BUDGET)
+            assert fence.read(shop_id) == FenceRow(1, state, 0)
+
+
+def test_a_mover_fills_under_its_own_fence_only(engine: Engine, fence: ShardFence) -> None:
+    def hold_to_fill(mover_epoch: int, *states: FenceState) -> None:
+        with engine.begin() as connection:
+            fence.hold_to_fill(connection, SHOP, states, mover_epoch)
+
+    with pytest.raises(FenceConflict, match="missing"):
+        hold_to_fill(5, FenceState.INCOMING)
+    fence.receive(SHOP, 2, **BUDGET)
+    hold_to_fill(5, FenceState.INCOMING)
+    hold_to_fill(5, FenceState.MOVED, FenceState.INCOMING)
+    for mover_epoch, state in ((4, FenceState.INCOMING), (6, FenceState.INCOMING), (5, FenceState.PURGING)):
+        with pytest.raises(FenceConflict, match="incoming at epoch 2, mover 5"):
+            hold_to_fill(mover_epoch, state)
+
+
+def test_who_fills_is_waited_for_and_waits_itself(engine: Engine, fence: ShardFence) -> None:
+    fence.receive(SHOP, 2, **BUDGET)
+    with engine.begin() as connection:
+        fence.hold_to_fill(connection, SHOP, (FenceState.INCOMING,), 5)
+        with pytest.raises(FenceBusy):
+            fence.open(SHOP, 2, **BUDGET)
+        with pytest.raises(FenceBusy):
+            fence.receive(SHOP, 2, **BUDGET)
+
+
+def test_who_would_fill_waits_for_a_change_so_long_and_no_longer(mariadb_url: str, truth: Truth) -> None:
+    settings = ShardSettings(lock_wait_seconds=1)
+    engine = make_engine(mariadb_url, lambda why: ShardUnavailable(POD, "test", why), settings)
+    fence = ShardFence(POD, lambda: engine, truth)
+    with engine.begin() as connection:
+        fence.create_schema(connection)
+    fence.receive(SHOP, 2, **BUDGET)
+    with engine.begin() as mover:
+        mover.exec_driver_sql("SELECT * FROM podwork_fence FOR UPDATE")
+        with pytest.raises(FenceBusy), engine.begin() as late:
+            fence.hold_to_fill(late, SHOP, (FenceState.INCOMING,), 5)
+    engine.dispose()

@@ -22,7 +22,9 @@ from podwork_pods.iteration.throttles import (
     RedisMemory,
     ReplicaLag,
     ThreadsRunning,
+    replicas,
 )
+from podwork_pods.iteration.throttles.replicas import Replication
 from tests.support.engine import NOW_MS, push
 from tests.support.servers import PrivateServers, kill
 from tests.support.throttling import NOBODY, POD, ReplicaServer, follow, surroundings
@@ -178,7 +180,9 @@ def test_a_replica_whose_replication_has_stopped_holds_the_run_back(
     replicated: Surroundings, primary: MariadbServer, replica: ReplicaServer
 ) -> None:
     where = f"{LOOPBACK}:{replica.port}"
+    assert replicas.slowest(POD, replicated.engine) == Replication(0.0)
     replica.execute("STOP SLAVE SQL_THREAD")
+    assert replicas.slowest(POD, replicated.engine) == Replication(None, "replication has stopped")
     assert ReplicaLag().held(replicated) == Held(
         f"replica_lag {where} does not follow: replication has stopped"
     )
@@ -213,6 +217,7 @@ def test_fewer_replicas_than_there_should_be_hold_the_run_back(
 
 
 def test_a_shard_without_replicas_holds_the_run_back_unless_none_are_needed(shard: Surroundings) -> None:
+    assert replicas.slowest(POD, shard.engine) is None
     assert ReplicaLag().held(shard) == Held("replica_lag 0 replicas are connected, at least 1")
     assert ReplicaLag(at_least=0).held(shard) is None
 

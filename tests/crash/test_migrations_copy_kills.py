@@ -7,7 +7,8 @@ and what they were about to do is not done. A few points are also met by real pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import pymysql
 import pytest
@@ -37,7 +38,7 @@ class Killed(BaseException):
 
 
 class Reaper:
-    """Kills at the n-th point, and has an own connection that survives."""
+    """Kills at a point, and has an own connection that survives."""
 
     def __init__(self, url: str) -> None:
         at = make_url(url)
@@ -54,14 +55,14 @@ class Reaper:
                 except pymysql.Error:
                     continue  # it has ended by itself
 
-    def at(self, number: int, seen: list[str]) -> Callable[[str], None]:
-        """Return a hook that writes down what is reached, and kills there."""
+    def at(self, point: Point | None, seen: list[str]) -> Callable[[str], None]:
+        """Return a hook that writes down what is reached, and kills there; None: it only writes."""
 
         def reached(name: str) -> None:
             if not name.startswith(OURS):
                 return
             seen.append(name)
-            if len(seen) == number:
+            if point is not None and name == point.name and seen.count(name) == point.occurrence:
                 self.drop_connections()
                 if name.startswith(RUNNERS):
                     raise Killed(name)
@@ -88,7 +89,20 @@ def reaper(mariadb_url: str) -> Iterator[Reaper]:
     made.close()
 
 
-Course = Callable[[CopyStand], None]
+class Course(NamedTuple):
+    """What is done until something is killed, what is done after that, and where it is killed.
+
+    Attributes:
+        first, then: what is done. after: the point behind which it is killed; what comes before is part of
+            another course; "": from the beginning. has_column: whether the change is there in the end.
+        hold_hours: how long the old table is kept.
+    """
+
+    first: Callable[[CopyStand], None]
+    then: Callable[[CopyStand], None]
+    after: str
+    has_column: bool
+    hold_hours: float = 1.0
 
 
 def _up(stand: CopyStand) -> None:
@@ -103,7 +117,7 @@ def _up_and_back(stand: CopyStand) -> None:
     stand.finish()
 
 
-def _given_up(stand: CopyStand) -> None:
+def _rotten(stand: CopyStand) -> None:
     stand.until("comparing", "aborting", "aborted")
     if stand.stage == "comparing":
         stand.execute(f"UPDATE {NAMES.copy} SET v = 'rot' WHERE id = 30")
@@ -113,36 +127,51 @@ def _given_up(stand: CopyStand) -> None:
         return
 
 
-COURSES: dict[str, Course] = {"up": _up, "up and back": _up_and_back, "given up": _given_up}
+def _given_up(stand: CopyStand) -> None:
+    """Be the person who wants none of it any more."""
+    stand.revert()
+    stand.finish()
+
+
+COURSES: dict[str, Course] = {
+    "up": Course(_up, _up, "", has_column=True),
+    "up, not kept": Course(
+        CopyStand.finish, CopyStand.finish, "copy.noted.keeping", has_column=True, hold_hours=0.0
+    ),
+    "up and back": Course(_up_and_back, _up_and_back, "copy.noted.held", has_column=False),
+    "rotten": Course(_rotten, _rotten, "copy.noted.comparing", has_column=False),
+    "given up": Course(CopyStand.finish, _given_up, "", has_column=False),
+}
 
 
 def _cases() -> list[object]:
     """Return courses and shares: minutes of work, for `make test-long`."""
-    every = [(course, share) for share in range(SHARES) for course in COURSES]
+    every = [(course, share) for course in COURSES for share in range(SHARES)]
     return [pytest.param(*case, marks=pytest.mark.slow) for case in every]
 
 
-def _begin(stand: CopyStand) -> None:
-    stand.execute(
-        "DROP TABLE IF EXISTS items",
-        "DELETE FROM podwork_migrations",
-        "DELETE FROM podwork_runs",
-        "DELETE FROM podwork_partitions",
-    )
+def _begin(stand: CopyStand, hold_hours: float = 1.0) -> None:
+    stand.clear()
     stand.execute(table(counts_up=True), fill(ROWS))
-    stand.begin(ADD, hold_hours=1.0)
+    stand.begin(ADD, hold_hours=hold_hours)
 
 
-def _points(stand: CopyStand, reaper: Reaper, course: Course) -> list[str]:
+_points_of: dict[str, list[str]] = {}
+
+
+def _points(stand: CopyStand, reaper: Reaper, name: str) -> list[str]:
     """Return the points of a course that nobody disturbs."""
-    seen: list[str] = []
-    _begin(stand)
-    points.install(reaper.at(0, seen))
-    try:
-        course(stand)
-    finally:
-        points.install(None)
-    return seen
+    if name not in _points_of:
+        seen: list[str] = []
+        _begin(stand, COURSES[name].hold_hours)
+        points.install(reaper.at(None, seen))
+        try:
+            COURSES[name].first(stand)
+        finally:
+            points.install(None)
+        COURSES[name].then(stand)
+        _points_of[name] = seen
+    return _points_of[name]
 
 
 def _write(stand: CopyStand, number: int) -> None:
@@ -156,43 +185,45 @@ def _write(stand: CopyStand, number: int) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("course", "share"), _cases())
+@pytest.mark.parametrize(("name", "share"), _cases())
 def test_killed_at_any_point_it_goes_on_or_ends_with_nothing_left(
-    stand: CopyStand, reaper: Reaper, course: str, share: int
+    stand: CopyStand, reaper: Reaper, name: str, share: int
 ) -> None:
-    every = _points(stand, reaper, COURSES[course])
-    for number in _chosen(every, share):
-        _begin(stand)
+    course = COURSES[name]
+    chosen = _chosen(_points(stand, reaper, name), course.after)
+    for number, point in list(enumerate(chosen))[share::SHARES]:
+        _begin(stand, course.hold_hours)
         seen: list[str] = []
-        points.install(reaper.at(number, seen))
+        end: BaseException | None = None
+        points.install(reaper.at(point, seen))
         try:
-            COURSES[course](stand)
-        except (Killed, PodworkError):
-            pass
+            course.first(stand)
+        except (Killed, PodworkError) as error:
+            end = error
         finally:
             points.install(None)
         stand.reconnect()
-        where = f"killed at {number}, {seen[-1] if seen else 'nothing'}"
+        where = f"killed at {point.label}, after {seen[-3:]}: {end!r}"
+        # How often a run is looked at, and how many batches it takes, is not the same each time.
+        assert seen.count(point.name) >= point.occurrence or point.occurrence > 2, where
         _write(stand, number)
         expected = stand.contents("items", COLUMNS)
-        COURSES[course](stand)
+        course.then(stand)
         assert stand.left_over() == [], where
         assert stand.contents("items", COLUMNS) == expected, where
-        has_column = bool(stand.rows("SHOW COLUMNS FROM items LIKE 'z'"))
-        assert has_column == (course == "up"), where
+        assert bool(stand.rows("SHOW COLUMNS FROM items LIKE 'z'")) is course.has_column, where
         _write(stand, number + 1)
 
 
-def _chosen(every: list[str], share: int) -> list[int]:
-    """Return the numbers of one share: the first three times of each point, which differ in what was done."""
-    times: dict[str, int] = {}
+def _chosen(every: list[str], after: str) -> list[Point]:
+    """Return where it is killed: around what the copy does each time, at all other points twice."""
     chosen = []
-    for number, name in enumerate(every, 1):
-        times[name] = times.get(name, 0) + 1
-        often = 40 if name.startswith("turn.") else 2
-        if times[name] <= often:
-            chosen.append(number)
-    return chosen[share::SHARES]
+    start = every.index(after) + 1 if after else 0
+    for position, name in enumerate(every[start:], start):
+        point = Point(name, every[: position + 1].count(name))
+        if name.startswith("copy.") or name == "turn.committing" or every[start:position].count(name) < 2:
+            chosen.append(point)
+    return chosen
 
 
 POINTS = [
@@ -209,20 +240,35 @@ POINTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_processes_that_are_killed_leave_a_copy_that_ends_as_it_should(
     stand: CopyStand, mariadb_url: str, processes: Processes
 ) -> None:
-    """One copy; each process dies at the next of the points, while the application writes."""
+    _kill_processes(stand, mariadb_url, processes, POINTS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_processes_that_are_killed_before_and_after_every_statement(
+    stand: CopyStand, reaper: Reaper, mariadb_url: str, processes: Processes
+) -> None:
+    every = dict.fromkeys(name for name in _points(stand, reaper, "given up") if name.startswith("copy."))
+    assert len(every) > 30
+    _kill_processes(stand, mariadb_url, processes, [Point(name) for name in every])
+
+
+def _kill_processes(stand: CopyStand, url: str, processes: Processes, at: Sequence[Point]) -> None:
+    """One copy; each process dies (SIGKILL) at the next of the points, while the application writes."""
     _begin(stand)
-    for number, point in enumerate(POINTS):
-        dying = start_pausing(processes, [point], "-m", "tests.support.copy_process", mariadb_url)
+    for number, point in enumerate(at):
+        dying = start_pausing(processes, [point], "-m", "tests.support.copy_process", url)
         stop = dying.wait_at(*point)
         stop.kill()
         dying.process.end()
         _write(stand, number)
-    last = processes.python("-m", "tests.support.copy_process", mariadb_url)
-    last.wait()
+    last = processes.python("-m", "tests.support.copy_process", url)
+    last.wait(120.0)
     assert (stand.entry.state, stand.stage) == (EntryState.APPLIED, "held"), last
     assert stand.contents("items", COLUMNS) == stand.contents(NAMES.old, COLUMNS)
     assert [name for name in stand.left_over() if name not in _held()] == []

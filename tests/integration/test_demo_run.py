@@ -18,6 +18,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "stack"
 
 
+@pytest.mark.slow
 def test_an_order_lost_after_the_run_fails_the_demo_and_leaves_the_rows_to_look_at(
     directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -99,6 +100,16 @@ def test_each_shop_of_the_ring_has_its_turn(queues: Queues) -> None:
     push(queues, ("1", 1000))
     push(queues, ("2", 1), ("3", 1))
     assert sorted(held.shop for held in claim(queues, 6)) == ["1", "1", "1", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(("wanted", "of_each"), [(15, 1), (16, 2), (50, 2)])
+def test_who_takes_many_jobs_takes_two_of_a_shop_in_its_turn(
+    queues: Queues, wanted: int, of_each: int
+) -> None:
+    push(queues, *((str(shop), 3) for shop in range(1, 101)))
+    taken = Counter(held.shop for held in claim(queues, wanted))
+    assert set(taken.values()) == {of_each}
+    assert list(taken) == [str(shop) for shop in range(1, wanted // of_each + 1)], "in the order of the ring"
 
 
 def test_a_flooding_shop_delays_another_by_one_turn(queues: Queues) -> None:

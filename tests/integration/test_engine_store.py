@@ -178,11 +178,12 @@ def test_what_was_begun_is_answered_whatever_is_asked_in_between(store_url: str)
 @pytest.mark.parametrize("is_known", [True, False], ids=["known script", "unknown script"])
 def test_each_of_several_calls_under_way_has_its_own_answer(store_url: str, *, is_known: bool) -> None:
     store = Store(store_url)
-    store.call("gate", 7, "open", 9, 1)
+    store.call("gate", 7, "open", 9, 1, 0, "")
     if not is_known:
         store.client.script_flush()
-    begun = [store.begin("gate", shop_id, "open", 5, 1) for shop_id in (1, 7, 2)]
-    assert [answer() for answer in reversed(begun)] == [1, 0, 1]
+    begun = [store.begin("gate", shop_id, "open", 5, 1, 0, "") for shop_id in (1, 7, 2)]
+    answers = [[1, b"open 5 1 0"], [0, b"open 9 1 0"], [1, b"open 5 1 0"]]
+    assert [answer() for answer in reversed(begun)] == answers
 
 
 def test_what_was_begun_before_a_fork_is_the_parents(store_url: str) -> None:

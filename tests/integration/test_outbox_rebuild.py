@@ -243,7 +243,7 @@ def test_a_gate_that_stands_is_left_alone(stand: OutboxStand) -> None:
     fence(stand, SHOP, 1, FenceState.CLOSED)
     stand.queues.set_gate(SHOP, "open", 1, 1)  # its mover has just given up
     assert stand.rebuild().run().gates == 0
-    assert gates(stand) == {SHOP: "open 1 1"}
+    assert gates(stand) == {SHOP: "open 1 1 0"}
 
 
 def test_a_gate_that_is_set_meanwhile_is_left_alone(stand: OutboxStand) -> None:
@@ -255,7 +255,7 @@ def test_a_gate_that_is_set_meanwhile_is_left_alone(stand: OutboxStand) -> None:
 
     engine = stand.topology.connections.engine(1)
     assert Gates(1, lambda: engine, truth).restore(stand.queues.store) == 0
-    assert gates(stand) == {SHOP: "open 3 1"}
+    assert gates(stand) == {SHOP: "open 3 1 0"}
 
 
 def test_a_job_of_a_shop_that_left_is_not_pushed(stand: OutboxStand) -> None:

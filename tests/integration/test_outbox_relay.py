@@ -324,3 +324,34 @@ def test_every_end_of_a_job_ends_its_row(stand: OutboxStand, end: str) -> None:
         stand.queues.store.call("cancel", "", "discarded", job_id)
     assert relay.settle() == 1
     assert stand.count() == 0
+
+
+# Shops on their way to another pod
+
+
+@pytest.mark.parametrize("state", ["pausing", "hold"])
+def test_what_has_ended_of_a_shop_on_its_way_is_kept(stand: OutboxStand, state: str) -> None:
+    """Its rows are compared on both pods, and may come here yet: then the id says that the job has ended."""
+    job_id, theirs = enqueue(stand), enqueue(stand, NEIGHBOUR)
+    relay = stand.relay()
+    relay.turn()
+    stand.work()
+    stand.arrivals.store.command("HSET", keys.GATE, SHOP, f"{state} 1 2 1")
+    assert relay.settle() == 1
+    assert [row.job_id for row in stand.rows.page(0, 10)] == [job_id]
+    assert stand.arrivals.ended(10) == []
+    stand.arrivals.store.command("HSET", keys.GATE, SHOP, "open 1 1 1")
+    assert stand.arrivals.ended(10) == [job_id] != [theirs]
+    assert relay.settle() == 1
+    assert stand.count() == 0
+
+
+def test_a_relay_that_asked_before_a_shop_went_forgets_nothing(stand: OutboxStand) -> None:
+    job_id = enqueue(stand)
+    relay = stand.relay()
+    relay.turn()
+    stand.work()
+    asked = stand.arrivals.ended(10)
+    assert stand.arrivals.queues.set_gate(SHOP, "hold", 1, 2)
+    stand.arrivals.forget(relay.begin(), asked)
+    assert stand.topology.queues(1).store.command("SMEMBERS", keys.ENDED) == [job_id.encode()]

@@ -7,9 +7,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pymysql
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -43,6 +45,7 @@ from tests.support.wait import until
 
 SHOP, NEIGHBOUR, STRANGER = 330, 331, 400
 NOTE = text("INSERT INTO notes (shop_id, note) VALUES (:shop, :note)")
+ENDS = ("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA")
 SLOW_REFRESH = {"directory_refresh_seconds": 3600}
 
 
@@ -99,6 +102,39 @@ def test_the_first_transaction_introduces_the_shop_to_the_fence(topology: Topolo
     row = topology.shard_fence(1).read(SHOP)
     assert row is not None
     assert (row.epoch, row.state) == (1, FenceState.OPEN)
+
+
+def test_the_fence_costs_a_transaction_one_read_by_primary_key(
+    topology: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shop_transaction(SHOP):  # introduces the shop
+        pass
+    engine, sent = topology.connections.engine(1), list[str]()
+    said_by_driver(engine, sent, monkeypatch)
+    with shop_transaction(SHOP) as session:
+        write(session, "one")
+        write(session, "two")
+    sent = [words for words in sent if words.partition(" ")[0] not in ENDS]
+    assert [words.split()[0] for words in sent] == ["SELECT", "INSERT", "INSERT"], sent
+    with engine.connect() as connection:
+        explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+        [plan] = connection.exec_driver_sql(f"{explain} {sent[0]}").all()
+    by_key = "USING INTEGER PRIMARY KEY" in plan[3] if engine.dialect.name == "sqlite" else plan[3] == "const"
+    assert by_key, plan
+
+
+def said_by_driver(engine: Engine, sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note what the driver says to the server: the fence does not go through SQLAlchemy's events."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "checkout", lambda driver, *_: driver.set_trace_callback(sent.append))
+        return
+    query = pymysql.connections.Connection.query
+
+    def noting(connection: Any, sql: Any, unbuffered: bool = False) -> Any:
+        sent.append(sql.decode() if isinstance(sql, bytes) else str(sql))
+        return query(connection, sql, unbuffered)
+
+    monkeypatch.setattr(pymysql.connections.Connection, "query", noting)
 
 
 def test_a_stale_memory_costs_one_more_try(topology: Topology) -> None:

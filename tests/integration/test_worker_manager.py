@@ -58,9 +58,14 @@ def queues(redis_url: str) -> LossyQueues:
     return queues
 
 
+TOLD: list[str] = []
+
+
 def manager_of(queues: Queues, threads: int = 2, tally: Tally | None = None) -> Manager:
     life = Life(ME, 30)
-    return Manager(queues, QueueOrder([QUEUE]), Prefetch(threads, 0.05), tally or Tally(), life, Outage())
+    return Manager(
+        queues, QueueOrder([QUEUE]), Prefetch(threads, 0.05), tally or Tally(), life, Outage(), TOLD.append
+    )
 
 
 def push(queues: Queues, count: int) -> list[str]:

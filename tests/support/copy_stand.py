@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from podwork import App
 from podwork.context import JobContext, running
+from podwork.identity import job_of_run
 from podwork.settings import MigrationsSettings
 from podwork_migrations.applying import Progress, Work
 from podwork_migrations.copy import job
@@ -105,6 +107,16 @@ class CopyStand:
         names = [str(row[0]) for row in self.rows(f"{tables} UNION ALL {triggers}")]
         return sorted(name for name in names if name.startswith("_podwork_"))
 
+    def clear(self) -> None:
+        """Forget the migration and its runs, and drop the table: the clock stands still, and the next copy is
+        called the same."""
+        self.execute(
+            "DROP TABLE IF EXISTS items",
+            "DELETE FROM podwork_migrations",
+            "DELETE FROM podwork_runs",
+            "DELETE FROM podwork_partitions",
+        )
+
     # The migration
 
     def begin(self, statement: str, **options: Any) -> None:
@@ -164,18 +176,37 @@ class CopyStand:
             turn, self.ledger, self.entry, self.migration, self.shard, self.pushed.append, self.settings
         )
 
-    def work_on_runs(self) -> None:
-        """Let a worker do what is there for it."""
+    def work_on_runs(self, number: int = 0) -> None:
+        """Let a worker do what is there for it; `number`: of a run's jobs, which may work at once."""
         for run_id in self.entry.run_ids:
             run = self.shard.runs.get(run_id)
-            if run is None or run.state.is_over:
+            # Further jobs of a run are pushed when it has been cut for them.
+            if run is None or run.state.is_over or (number and not run.partitions):
                 continue
-            context = JobContext(run.id, run.job_class, "default", None, POD, 0)
+            context = JobContext(job_of_run(run.id, number), run.job_class, "default", None, POD, 0)
             with running(context):
                 self.iterations.work(self.app.job_class(run.job_class), run.params, context)
 
+    @contextmanager
+    def working(self, jobs: int) -> Iterator[None]:
+        """Let so many threads work on the runs while the block runs, as a worker's do."""
+        over = threading.Event()
+
+        def work(number: int) -> None:
+            while not over.wait(0.05):
+                self.work_on_runs(number)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            working = [pool.submit(work, number) for number in range(jobs)]
+            try:
+                yield
+            finally:
+                over.set()
+        for one in working:
+            one.result()
+
     def until(
-        self, *stages: str, seconds: float = 60.0, act: Callable[[Work], Progress] | None = None
+        self, *stages: str, seconds: float = 120.0, act: Callable[[Work], Progress] | None = None
     ) -> None:
         """Go on until one of the stages is reached."""
         deadline = time.monotonic() + seconds
@@ -184,7 +215,15 @@ class CopyStand:
             self.advance(act)
             self.work_on_runs()
 
-    def finish(self, seconds: float = 60.0) -> None:
+    def finish_by_others(self, seconds: float = 120.0) -> None:
+        """Go on until the migration is applied, while others work on its runs; wait as the runner does."""
+        deadline = time.monotonic() + seconds
+        while self.entry.state.is_open:
+            assert time.monotonic() < deadline, f"still {self.stage}: {self.entry}"
+            progress = self.advance()
+            time.sleep(0.0 if progress is None else progress.wait_seconds)
+
+    def finish(self, seconds: float = 120.0) -> None:
         """Go on until the migration is applied."""
         deadline = time.monotonic() + seconds
         while self.entry.state.is_open:
@@ -217,9 +256,12 @@ class Shop:
     ) -> None:
         self._url = make_url(url)
         self._isolation = isolation
+        self.rows = rows
+        self.counts_up = counts_up
         self._stop = threading.Event()
         makers = [Scribbler(number, threads, rows, counts_up=counts_up) for number in range(threads)]
         self._threads = [threading.Thread(target=self._write, args=pair) for pair in enumerate(makers)]
+        self._done: list[list[str]] = [[] for _ in makers]
         self.errors: list[str] = []
         self.waits: list[float] = []
         self.written = 0
@@ -227,6 +269,15 @@ class Shop:
     def until_written(self, written: int) -> None:
         """Wait until so much was written."""
         until(lambda: self.written >= written, 60.0, f"{written} written, {self.errors[:3]}")
+
+    def replay(self, table: str) -> None:
+        """Do to another table what was committed, one thread after the other: they never met."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            for done in self._done:
+                cursor.execute("BEGIN")
+                for statement in done:
+                    cursor.execute(statement.replace(" items", f" {table}"))
+                cursor.execute("COMMIT")
 
     @contextmanager
     def open(self) -> Iterator[Shop]:
@@ -242,7 +293,24 @@ class Shop:
 
     def _write(self, number: int, maker: Scribbler) -> None:
         chance = random.Random(number)
-        connection = pymysql.connect(
+        with self._connect() as connection, connection.cursor() as cursor:
+            while not self._stop.is_set():
+                statements = maker.statements(chance)
+                is_one = len(statements) == 1
+                try:
+                    for statement in statements if is_one else ["BEGIN", *statements, "COMMIT"]:
+                        began = time.monotonic()
+                        cursor.execute(statement)
+                        self.waits.append(time.monotonic() - began)
+                    self.written += 1
+                    self._done[number] += statements
+                except pymysql.Error as error:
+                    connection.rollback()
+                    if error.args[0] != DUPLICATE:  # which it asked for
+                        self.errors.append(f"{error} in {statement}")
+
+    def _connect(self) -> Any:
+        return pymysql.connect(
             host=self._url.host,
             port=self._url.port or 0,
             user=self._url.username,
@@ -250,21 +318,6 @@ class Shop:
             autocommit=True,
             init_command=f"SET SESSION TRANSACTION ISOLATION LEVEL {self._isolation}",
         )
-        with connection, connection.cursor() as cursor:
-            while not self._stop.is_set():
-                statements = maker.statements(chance)
-                if len(statements) > 1:
-                    statements = ["BEGIN", *statements, "COMMIT"]
-                try:
-                    for statement in statements:
-                        began = time.monotonic()
-                        cursor.execute(statement)
-                        self.waits.append(time.monotonic() - began)
-                    self.written += 1
-                except pymysql.Error as error:
-                    connection.rollback()
-                    if error.args[0] != DUPLICATE:  # which it asked for
-                        self.errors.append(f"{error} in {statement}")
 
 
 @contextmanager

@@ -80,6 +80,15 @@ def stand_here(go: str) -> None:
     mark("finished")
 
 
+@app.job(at_most_once=True)
+def once_here(go: str) -> None:
+    """Run until told to go on, or asked to stop: then it is buried."""
+    mark("started")
+    stand_until(go, job().should_stop)
+    if job().should_stop():
+        raise Interrupted
+
+
 @app.job()
 def stoppable_here(go: str) -> None:
     """Run until told to stop, and say why."""

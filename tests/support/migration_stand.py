@@ -47,6 +47,7 @@ class Told:
         self.answers: dict[str, Go | Wait] = {}
         self.asked: list[tuple[str, int]] = []
         self.reports: list[tuple[str, str]] = []
+        self.tended = 0
         self.is_away = False
 
     def may_start(self, pod_id: int, migration: Migration, epoch: int) -> Go | Wait:
@@ -62,6 +63,11 @@ class Told:
             raise DirectoryUnavailable("test", "away")
         if not self.reports or self.reports[-1] != (entry.version, entry.state):
             self.reports.append((entry.version, str(entry.state)))
+
+    def tend(self) -> None:
+        self.tended += 1
+        if self.is_away:
+            raise DirectoryUnavailable("test", "away")
 
 
 class MigrationStand:

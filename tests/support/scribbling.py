@@ -3,8 +3,9 @@
 Each thread has a range of keys, and of values of the unique column, of its own. Threads that met there would
 now and then wait for one another in a circle, with a copy more often than without: InnoDB locks what lies
 beside a unique value too, and a copy doubles the index. So whatever error a statement meets, other than a
-duplicate that it asked for, comes from elsewhere. For the same reason keys that count up are not changed:
-that takes a lock on the table's counter.
+duplicate that it asked for, comes from elsewhere. And what each thread has committed can be done again, one
+thread after the other, on another table: that one then holds what there has to be (`Shop.replay`). For the
+same reason keys that count up are not changed: that takes a lock on the table's counter.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from collections.abc import Callable
 COLUMNS = ["id", "u", "v", "n"]
 
 
-def table(*, counts_up: bool) -> str:
+def table(*, counts_up: bool, name: str = "items") -> str:
     """Return the statement that makes the table."""
     number = " AUTO_INCREMENT" if counts_up else ""
     return (
-        f"CREATE TABLE items (id BIGINT NOT NULL{number} PRIMARY KEY, u INT NULL, v VARCHAR(60) NOT NULL, "
+        f"CREATE TABLE {name} (id BIGINT NOT NULL{number} PRIMARY KEY, u INT NULL, v VARCHAR(60) NOT NULL, "
         "n INT NOT NULL DEFAULT 0, UNIQUE KEY by_u (u)) ENGINE=InnoDB"
     )
 
 
-def fill(rows: int) -> str:
+def fill(rows: int, name: str = "items") -> str:
     """Return the statement that fills it."""
-    return f"INSERT INTO items (id, u, v) SELECT seq, seq, CONCAT('v', seq) FROM seq_1_to_{rows}"
+    return f"INSERT INTO {name} (id, u, v) SELECT seq, seq, CONCAT('v', seq) FROM seq_1_to_{rows}"
 
 
 class Scribbler:
@@ -35,7 +36,8 @@ class Scribbler:
     def __init__(self, number: int, threads: int, rows: int, *, counts_up: bool) -> None:
         self._share = rows // threads
         self._first = number * self._share
-        self._far = 10 * rows * (number + 1)
+        self._reach = 10 * rows
+        self._far = self._reach * (number + 1)
         self._counts_up = counts_up
         self._acts: list[Callable[[random.Random], list[str]]] = [
             self._insert, self._insert, self._insert_ignore, self._insert_or_update, self._insert_several,
@@ -56,7 +58,7 @@ class Scribbler:
 
     def _fresh(self, chance: random.Random) -> int:
         """Return a key, or a value of the unique column, beyond the old ones, before or behind."""
-        far = self._far + chance.randrange(self._far)
+        far = self._far + chance.randrange(self._reach)
         return far if chance.random() < 0.5 else -far
 
     def _new(self, chance: random.Random) -> str:

@@ -37,7 +37,9 @@ def everything_at(value: float) -> Measured:
     found = Measured()
     metrics = {target.metric for target in TARGETS} | {
         "one_process_per_s", "claim_small_us", "hold_small_us", "gate_small_us", "wait_idle_p99_ms",
-        "many_shops_per_s", "latency_p50_ms",
+        "many_shops_per_s", "latency_p50_ms", "pt_osc_rows_per_s", "pt_osc_steady_rows_per_s",
+        "blocking_copy_rows_per_s", "writer_no_change_p99_ms", "move_dump_rows_per_s",
+        "move_blocked_4k_p50_ms", "job_wait_calm_p99_ms",
     }  # fmt: skip
     for contestant in CONTESTANTS:
         found.add(contestant.name, dict.fromkeys(metrics, value))
@@ -62,6 +64,11 @@ def test_the_fastest_of_the_peers_is_the_measure() -> None:
     with_peer("slow", found, speed=1.0)
     with_peer("fast", found, speed=10.0)
     assert targets.times_best(("slow", "fast"))(found, "speed") == 3.0
+
+
+def test_a_speed_over_its_bound_is_at_least_one_when_it_is_reached() -> None:
+    assert targets.at_least(5000.0)(measured(speed=[6000.0, 5000.0, 4000.0]), "speed") == 1.0
+    assert targets.at_least(5000.0)(measured(speed=[2500.0]), "speed") == 0.5
 
 
 def test_a_bound_over_a_cost_is_at_least_one_when_it_is_kept() -> None:

@@ -17,7 +17,8 @@ import podwork_pods
 from podwork.errors import PodworkError, StoreUnavailable
 from podwork_ops.cli import main
 from podwork_ops.cli.failures import describe
-from podwork_ops.errors import EXIT_CODES, MEANINGS, ExitCode, exit_code
+from podwork_ops.errors import MEANINGS, ExitCode
+from podwork_ops.exit_code_table import EXIT_CODES, exit_code
 
 
 def modules() -> Iterator[str]:

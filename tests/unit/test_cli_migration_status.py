@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleDimensions
 from podwork_migrations.ledger.states import EntryState
 from podwork_migrations.plan.deeds import Deed
 from podwork_migrations.plan.states import PlanState
-from podwork_migrations.plan.status import Outcome, Status
+from podwork_migrations.plan.status import Lag, Outcome, Status
 from podwork_ops.cli.migration_matrix import matrix
 from podwork_ops.cli.migration_plan_report import ranges
 from podwork_ops.cli.migration_report import write
@@ -179,6 +179,49 @@ def test_without_plans_it_says_how_to_make_one(capsys: pytest.CaptureFixture[str
     out = Output()
     write(out, Status(NOW, Outcome.OK, [], None, [], [], []))
     assert capsys.readouterr().err == "no plans - make one: podctl migrations plan\n"
+
+
+@pytest.mark.parametrize(
+    ("lag", "words", "why"),
+    [
+        (None, None, None),
+        (Lag(12.4), "12s", None),
+        (Lag(0.0), "0.0s", None),
+        (Lag(None, "Last_Errno 1062"), "stopped", "a replica does not follow: Last_Errno 1062"),
+        (Lag(None, "access denied", is_known=False), "?", None),
+    ],
+)
+def test_how_far_replicas_are_behind_is_a_column(lag: Lag | None, words: str | None, why: str | None) -> None:
+    found = status(pod_line(1, "r"), moving=(moving_line(1, version_of(0), lag=lag),))
+    [row] = document(found)["moving"]
+    assert (row["replica_lag_words"], row["replica_lag_seconds"]) == (words, lag and lag.seconds)
+    assert row["replica_lag_why"] == (lag.why or None if lag else None)
+    lines = written(found)
+    [header] = [line for line in lines if line.startswith("POD ")]
+    assert ("LAG" in header.split()) == (words is not None)
+    assert (why is None) or any(line.endswith(why) for line in lines)
+    assert (words is None) or f"lag {words}" in sentence(found, {}, AT)
+    assert (words is None) or any(f"lag {words}" in line for line in shown(found, width=160))
+
+
+def test_two_hundred_pods_fit_a_few_screens_and_what_failed_is_shown() -> None:
+    pods = [pod_line(pod, "f" if pod > 195 else "r", next_action=f"look at {pod}") for pod in range(1, 201)]
+    moving = [
+        moving_line(pod, SECOND, state=EntryState.FAILED if pod > 195 else EntryState.RUNNING)
+        for pod in range(1, 201)
+    ]
+    lines = written(status(*pods, moving=tuple(moving)))
+    assert len(lines) < 75
+    assert [line.split()[0] for line in lines if " failed " in line][-5:] == [
+        "196",
+        "197",
+        "198",
+        "199",
+        "200",
+    ]
+    assert "160 more: podctl migrations status -o json" in lines
+    assert lines[-1] == "188 more to do: podctl migrations status -o json"
+    assert len([line for line in lines if line.startswith("next:")]) == 12
 
 
 def test_json_has_everything_by_name() -> None:

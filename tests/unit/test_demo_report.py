@@ -9,12 +9,16 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from podwork_ops.demo import progress
+from podwork_ops.demo.largest_shop import LENGTH, WORDS, choose_shop, emptiest_pod
 from podwork_ops.demo.placement import spread
 from podwork_ops.demo.progress import Steps
-from podwork_ops.demo.report import SHOWN_FINDINGS, Backfill, DemoReport, Kill, PodRow
+from podwork_ops.demo.report import SHOWN_FINDINGS, Backfill, DemoReport, Kill, PodRow, ShopMove
+from podwork_pods.mover.states import MoveState
 from tests.support.wait import until
 
 FILLED = Backfill(20_000, 20_000, ["succeeded"] * 2, 3, Kill(1, 4712, 1), 9.5, {1: 2, 2: 2}, 1, 500)
+MOVED = ShopMove(367, 1, 2, "done", "nothing is left behind", 44_113, 3_001, 0.836, 1.9)
 GOOD = DemoReport(
     baskets=3000,
     pods=[
@@ -25,6 +29,7 @@ GOOD = DemoReport(
     kill=Kill(pod_id=2, pid=4711, held=37),
     run_seconds=2.0,
     backfill=FILLED,
+    move=MOVED,
     step_seconds={"load": 1.23456},
 )
 
@@ -52,6 +57,11 @@ def test_a_good_run_is_ok_and_its_document_has_the_totals_at_the_top() -> None:
         (replace(GOOD, pods=[replace(GOOD.pods[0], reclaimed=0)], baskets=1000), "no job was reclaimed"),
         (replace(GOOD, pods=[GOOD.pods[0], replace(GOOD.pods[1], dead=1)]), "1 jobs in the dead set"),
         (replace(GOOD, backfill=None), "there was no backfill"),
+        (replace(GOOD, move=None), "no shop moved"),
+        (
+            replace(GOOD, move=replace(MOVED, state="aborted", reason="rows clash")),
+            "shop 367 did not move to pod 2: aborted, rows clash",
+        ),
         (
             replace(GOOD, backfill=replace(FILLED, rows_done=19_999)),
             "the backfill counts 19,999 of 20,000 lines",
@@ -82,6 +92,38 @@ def test_each_check_that_does_not_hold_is_a_problem(bad: DemoReport, problem: st
     assert not bad.ok
     assert list(bad.problems()) == [problem]
     assert problem in shown(bad)
+
+
+def test_of_a_move_it_is_said_from_where_to_where_with_what_and_how_long_writes_stood_still() -> None:
+    printed = shown(GOOD)
+    assert "shop 367 moved from pod 1 to pod 2 with 44,113 rows and 3,001 jobs\n" in printed
+    assert "its writes stood still for 0.84 s, and every order is where the shop is\n" in printed
+    assert GOOD.document()["move"]["blocked_seconds"] == 0.836
+    late = replace(GOOD, move=replace(MOVED, jobs=0))
+    assert "with 44,113 rows and no job left to do\n" in shown(late)
+
+
+def test_one_pod_has_nowhere_to_move_a_shop() -> None:
+    alone = replace(GOOD, pods=[replace(GOOD.pods[1], orders=3000)], move=None)
+    assert alone.ok
+    assert "moved" not in shown(alone)
+
+
+def test_the_largest_shop_with_orders_to_do_moves_to_the_emptiest_other_pod() -> None:
+    lines = {7: 900, 8: 500, 9: 400, 10: 100}
+    assert choose_shop(lines, {8: 3, 9: 50}) == (8, 3)
+    assert choose_shop(lines, {7: 0}) == (7, 0)
+    owners = {7: 1, 8: 2, 9: 3, 10: 2}
+    assert emptiest_pod(lines, owners, {2, 3}) == 3
+    assert emptiest_pod(lines, owners, {1, 2}) == 2
+    assert emptiest_pod(lines, owners, {2, 4}) == 4, "a pod that has no shop yet"
+
+
+def test_every_state_on_the_way_there_has_words_that_fit_beside_a_bar() -> None:
+    back = {MoveState.REVERSING, MoveState.REVERSED}
+    assert set(WORDS) == set(MoveState) - back
+    assert max(map(len, WORDS.values())) <= 22
+    assert list(WORDS)[LENGTH] is MoveState.DONE
 
 
 def test_many_findings_are_counted_whole_and_shown_in_part() -> None:
@@ -118,6 +160,34 @@ def test_without_a_terminal_a_step_is_one_plain_line() -> None:
     assert stream.getvalue().startswith("load lines: 1,234 lines, 0.")
     assert stream.getvalue().endswith(" s\nkilled\n")
     assert steps.seconds.keys() == {"load lines"}
+
+
+def test_without_a_terminal_what_goes_on_beside_a_step_is_said_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    with Steps(stream).step("run", 10, "jobs") as step:
+        beside = step.beside("move shop 7 to pod 2", 14)
+        beside.reach(2, "copies its rows")
+        assert stream.getvalue() == ""
+        monkeypatch.setattr(progress, "PLAIN_INTERVAL_SECONDS", 0.0)
+        beside.reach(3, "catches up")
+    assert stream.getvalue().startswith("  move shop 7 to pod 2: catches up\nrun: 10 jobs, ")
+
+
+def test_on_80_columns_what_goes_on_beside_a_step_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with Steps(stream).step("run the jobs", 155_848, "jobs") as step:
+        beside = step.beside("move shop 31776 to pod 12", LENGTH)
+        for done, words in enumerate(WORDS.values()):
+            beside.reach(min(done, LENGTH), words)
+        step.reach(155_847)
+        last = WORDS[MoveState.ABORTED]
+        until(lambda: last in stream.getvalue(), message="its words are drawn on one line")
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert max(map(len, re.split("[\r\n]+", drawn))) <= 80
 
 
 def test_one_is_not_many() -> None:

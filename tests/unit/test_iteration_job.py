@@ -391,6 +391,7 @@ WRONG_OPTIONS: dict[str, list[Any]] = {
     "target_seconds": [0, -1, float("inf"), float("nan"), "1", None, True],
     "batch_size": [0, -1, 1.5, True, None],
     "most_rows": [0, 2.0, None],
+    "least_rows": [0, 2.0, None],
     "parallel": [0, None, True],
     "time_slice_seconds": [0, float("inf"), None],
     "quarantine_limit": [-1, 0.5, None, True],

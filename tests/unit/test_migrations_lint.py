@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from podwork_migrations.change.routes import Route
+from podwork_migrations.change.routes import Limits, Route
 from podwork_migrations.lint import (
     ColumnFacts,
     Count,
@@ -152,6 +152,17 @@ def test_an_index_of_a_large_table(lint: Lint) -> None:
     assert verdict(lint(index, rows=100_001), "add-index") == (ROUTE, Route.COPY)
     assert verdict(lint(index, rows=100_001, replicas=1), "add-index") == (ROUTE, Route.COPY)
     assert verdict(lint(index, rows=100_001, replicas=0), "add-index") is None
+    assert verdict(lint(index, rows=3, limits=Limits(small_rows=2)), "add-index") == (ROUTE, Route.COPY)
+
+
+def test_a_large_copy_is_warned_of_where_nobody_says_what_is_free(lint: Lint) -> None:
+    index = 'op.create_index("by_note", "orders", ["note"])'
+    large = {"rows": 100_001, "bytes": (64 << 20) + 1}
+    assert verdict(lint(index, **large), "copy-no-room") == (WARN, None)
+    assert verdict(lint(index, **large, free_bytes=1 << 40), "copy-no-room") is None
+    assert verdict(lint(index, **large, free_bytes=1 << 20), "copy-no-room") == (Severity.REFUSE, None)
+    assert verdict(lint(index, rows=100_001, bytes=64 << 20), "copy-no-room") is None, "a small one"
+    assert verdict(lint(index, rows=3, bytes=3, free_bytes=1), "copy-no-room") is None, "no copy"
 
 
 def test_dropping_an_index(lint: Lint) -> None:

@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from podwork.settings import MigrationsSettings
 from podwork_migrations.change import mysql
 from podwork_migrations.change.blockers import Blocker, spell, without_values
 from podwork_migrations.change.change_plan import ChangePlan
 from podwork_migrations.change.recording import record
+from podwork_migrations.change.room import shortage
 from podwork_migrations.change.routes import Facts, Limits, Route, Way, choose
+from podwork_migrations.copy.job import THROTTLES
 from podwork_migrations.fingerprint import mysql_tables
+from podwork_migrations.runner.service import throttles_of
+from podwork_pods.iteration.throttles import ReplicaLag
 from tests.support.schema_changes import Up, migration
 
 LIMITS = Limits(small_rows=100, small_bytes=1000)
@@ -48,6 +53,39 @@ def test_routes_in_their_order(way: Way, facts: Facts, routes: list[str]) -> Non
         assert (chosen[0], bool(chosen[1])) == (route, True)
         refused.add(chosen[0])
     assert choose(way, facts, LIMITS, refused) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        ({}, Limits()),
+        ({"small_table_rows": 7, "small_table_bytes": 8}, Limits(7, 8)),
+        ({"replicas": "yes"}, Limits(replicas=True)),
+        ({"replicas": "no"}, Limits(replicas=False)),
+    ],
+)
+def test_what_is_small_is_a_setting(given: dict[str, Any], limits: Limits) -> None:
+    assert Limits.of(MigrationsSettings(**given)) == limits
+
+
+def test_an_online_copy_waits_for_replicas_if_the_settings_say_so() -> None:
+    assert throttles_of(MigrationsSettings()) == THROTTLES
+    assert throttles_of(MigrationsSettings(replica_lag_seconds=2.5)) == (*THROTTLES, ReplicaLag(2.5))
+
+
+@pytest.mark.parametrize(
+    ("size", "free", "said"),
+    [
+        (10 << 20, 12 << 20, ""),
+        (10 << 20, 11 << 20, "its copy needs about 12 MiB, and 11 MiB are free"),
+        (10 << 20, None, ""),
+        (None, 1, ""),
+    ],
+)
+def test_a_copy_needs_the_tables_size_once_more_and_a_margin(
+    size: int | None, free: int | None, said: str
+) -> None:
+    assert shortage(size, free) == said
 
 
 def operation(up: Up) -> Any:

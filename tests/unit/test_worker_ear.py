@@ -81,10 +81,14 @@ def test_many_rings_from_many_threads_never_leave_it_asleep(ear: Ear) -> None:
     assert time.monotonic() - began < LONG_SECONDS
 
 
+def test_a_word_is_an_order() -> None:
+    assert handed("host:1:aaaa", b"yield 7") == ([], False, "yield 7")
+
+
 def test_a_message_is_read_part_by_part() -> None:
-    assert handed("host:1:aaaa", b"") == ([], True)
-    assert handed("host:1:aaaa", b"1") == ([], True)
-    assert handed("host:1:aaaa", b"0") == ([], False)
+    assert handed("host:1:aaaa", b"") == ([], True, "")
+    assert handed("host:1:aaaa", b"1") == ([], True, "")
+    assert handed("host:1:aaaa", b"0") == ([], False, "")
     text = b"- default 5 0 0 0 0 {}"
-    [lease], more = handed("host:1:aaaa", b"01:74:id-7%d:%s" % (len(text), text))
+    [lease], more, _ = handed("host:1:aaaa", b"01:74:id-7%d:%s" % (len(text), text))
     assert (lease.id, lease.shop_id, lease.incarnation, more) == ("id-7", 7, "host:1:aaaa", False)

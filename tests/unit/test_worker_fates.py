@@ -346,3 +346,12 @@ def test_what_is_given_back_at_the_end(bench: Bench) -> None:
 
 def test_nothing_to_give_back_is_nothing(bench: Bench) -> None:
     assert bench.fates.give_back([]) == 0
+
+
+@pytest.mark.parametrize(("quiet", "lines"), [(False, 1), (True, 0)])
+def test_a_snooze_that_is_no_news_is_no_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture, quiet: bool, lines: int
+) -> None:
+    with caplog.at_level("INFO"):
+        settle(bench, Snooze(1, "it waits", quiet=quiet), lease_of())
+    assert len([record for record in caplog.records if "it waits" in record.getMessage()]) == lines

@@ -148,7 +148,13 @@ def test_what_a_process_left_half_said_counts_as_nothing(stream: bytes) -> None:
 
 @pytest.mark.parametrize(
     "signal",
-    [Interrupted(), Snooze(5.0, "not yet"), Discard("nothing to do"), Cancel("not allowed")],
+    [
+        Interrupted(),
+        Snooze(5.0, "not yet"),
+        Snooze(5.0, "no news", quiet=True),
+        Discard("nothing to do"),
+        Cancel("not allowed"),
+    ],
 )
 def test_a_signal_arrives_as_it_was_raised(signal: Exception) -> None:
     arrived = raised(signal, lease_of())

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import NoSuchTableError
 
 from podwork_migrations.fingerprint.canonical import Column, Table
+from podwork_pods.engines import reflecting
 
 
 def complete(given: ops.MigrateOperation, connection: Connection) -> ops.MigrateOperation:
@@ -45,13 +46,10 @@ def complete(given: ops.MigrateOperation, connection: Connection) -> ops.Migrate
 
 def _column(connection: Connection, table: str, column: str) -> dict[str, Any] | None:
     try:
-        columns = inspect(connection).get_columns(table)
+        with reflecting(connection):
+            columns = inspect(connection).get_columns(table)
     except NoSuchTableError:
         return None
-    finally:
-        # SQLAlchemy's look at a table of MySQL sets this on the connection, for good: a lost connection would
-        # no longer be said in our words.
-        connection.execution_options(skip_user_error_events=False)
     return next((dict(found) for found in columns if found["name"].lower() == column.lower()), None)
 
 

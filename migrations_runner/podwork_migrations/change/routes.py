@@ -18,6 +18,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from podwork.settings import MigrationsSettings
+
 
 class Route(StrEnum):
     """How a change is done; the ledger has it, with the reason."""
@@ -47,6 +49,12 @@ class Limits:
     small_rows: int = 100_000
     small_bytes: int = 64 << 20
     replicas: bool | None = None
+
+    @classmethod
+    def of(cls, settings: MigrationsSettings) -> Limits:
+        """Return those of the settings."""
+        replicas = {"yes": True, "no": False}.get(settings.replicas)
+        return cls(settings.small_table_rows, settings.small_table_bytes, replicas)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ Owns: `SchemaRoutes`. Leaves to others: the order of a turn (`runner`), the onli
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -15,12 +17,16 @@ from podwork_migrations.change.change_plan import ChangePlan
 from podwork_migrations.change.planning import plan_change
 from podwork_migrations.change.recording import record
 from podwork_migrations.change.rendering import table_of
+from podwork_migrations.change.room import free_bytes, shortage, size_bytes
 from podwork_migrations.change.routes import Limits, Route
 from podwork_migrations.copy.refusals import copy_refusals
 from podwork_migrations.errors import MigrationFailed
 from podwork_migrations.fingerprint.fingerprint import fingerprint
 from podwork_migrations.ledger.entry import Direction, Entry
 from podwork_migrations.migration import Migration
+
+NO_ROOM: Final = "copy-no-room"
+"""The linter's rule that `plan` keeps, too."""
 
 
 class SchemaRoutes:
@@ -50,11 +56,12 @@ class SchemaRoutes:
         """Return how the migration is done on the connection's shard; see `plan_change`.
 
         A table that cannot be copied is changed in place, though replicas may lag, or, if it is small, by the
-        server within the lock budget.
+        server within the lock budget. Where the disk has no room for a copy, there is no way.
         """
         plan = self._plan(connection, migration, direction, without)
         refusals = copy_refusals(connection, plan.table or "") if plan.route is Route.COPY else []
         if not refusals:
+            _check_room(connection, migration, plan)
             return plan
         said = "; ".join(f"{refusal.code}: {refusal.why}" for refusal in refusals)
         try:
@@ -101,3 +108,13 @@ class SchemaRoutes:
 
     def _plan_again(self, connection: Connection, work: Work, refused: frozenset[Route]) -> ChangePlan:
         return self.plan(connection, work.migration, work.direction, refused)
+
+
+def _check_room(connection: Connection, migration: Migration, plan: ChangePlan) -> None:
+    """Raise MigrationFailed if a copy would fill the disk, which stops the application, too."""
+    if plan.route is not Route.COPY or NO_ROOM in migration.override:
+        return
+    lack = shortage(size_bytes(connection, plan.table or ""), free_bytes(connection))
+    if lack:
+        remedy = f"free some, or override {NO_ROOM}; then: podctl migrations retry"
+        raise MigrationFailed(migration.id, f"{plan.table}: {lack}", remedy)

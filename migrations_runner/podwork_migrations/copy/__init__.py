@@ -11,6 +11,7 @@
 | `build` | the copy, the table of faults, the triggers |
 | `triggers` | what the triggers do |
 | `job`, `chunks`, `runs` | the runs of the copy: rows, pieces of rows, their beginning and end |
+| `parts` | where a table is cut for several jobs |
 | `verify` | whether table and copy are equal, in one snapshot |
 | `cutover`, `hold`, `revert`, `abort` | changing places, the time for a way back, the way back, giving up |
 

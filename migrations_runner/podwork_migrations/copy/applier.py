@@ -20,6 +20,7 @@ with nothing left behind. Leaves to others: the bits.
 | purging | the old table is emptied and dropped | done |
 | aborting | triggers, copy and faults are dropped; the migration fails with the reason | aborted |
 | back_comparing, back_swapping | a person said revert: the old table takes its place again | purging |
+| done, back_done, aborted | nothing is left to be done: the way up, the way back, and after giving up | |
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from podwork_migrations.errors import LockBusy, MigrationFailed
 from podwork_migrations.ledger.entry import Direction
 from podwork_pods.iteration.trouble import is_crowded
 
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.5
 """So often a run is looked at."""
 
 
@@ -70,6 +71,7 @@ class Stage(StrEnum):
     ABORTED = "aborted"
     BACK_COMPARING = "back_comparing"
     BACK_SWAPPING = "back_swapping"
+    BACK_DONE = "back_done"
 
     @classmethod
     def of(cls, text: str) -> Stage:
@@ -86,8 +88,8 @@ UNDONE: Final = frozenset(
         Stage.COMPARING,
         Stage.READY,
         Stage.ARMING,
+        Stage.SWAPPING,
     }
-    | {Stage.SWAPPING}
 )
 """In these stages an error takes away what was made."""
 
@@ -99,7 +101,7 @@ class OnlineCopy:
         self._bits: Mapping[Stage, Callable[[Journal], Progress]] = {
             Stage.NONE: self._begin,
             Stage.ABORTED: self._begin,
-            Stage.DONE: self._begin,
+            Stage.DONE: self._stay,
             Stage.BUILDING: self._build,
             Stage.WATCHING: self._watch,
             Stage.COPYING: self._copy,
@@ -110,7 +112,7 @@ class OnlineCopy:
             Stage.ARMING: self._arm,
             Stage.SWAPPING: self._swap,
             Stage.KEEPING: self._keep,
-            Stage.HELD: self._held,
+            Stage.HELD: self._stay,
             Stage.PURGING: self._purge,
             Stage.ABORTING: self._abort,
         }
@@ -118,8 +120,8 @@ class OnlineCopy:
     def advance(self, work: Work) -> Progress:
         """Do one bit; see `podwork_migrations.applying.Applier`."""
         journal = Journal(work)
-        if work.direction is Direction.DOWN and journal.began is Direction.UP:
-            return self._back(journal)
+        if journal.goes_back:
+            return revert.of_nothing(journal) if journal.began is None else self._back(journal)
         stage = Stage.of(work.entry.stage)
         try:
             return self._bits[stage](journal)
@@ -201,6 +203,8 @@ class OnlineCopy:
         if wait_seconds is not None:
             note = journal.work.entry.throttle_reason
             return Progress(Stage.SWAPPING, wait_seconds=wait_seconds, note=note)
+        if (why := cutover.regret(journal)) is not None:
+            return self._give_up(journal, why)
         journal.note(Stage.KEEPING)
         return Progress(Stage.KEEPING)
 
@@ -211,8 +215,8 @@ class OnlineCopy:
         stage = Stage.of(journal.work.entry.stage)
         return Progress(stage, done=stage is Stage.HELD)
 
-    def _held(self, _journal: Journal) -> Progress:
-        return Progress(Stage.HELD, done=True)
+    def _stay(self, journal: Journal) -> Progress:
+        return Progress(journal.work.entry.stage, done=True)
 
     def _purge(self, journal: Journal) -> Progress:
         names = journal.names
@@ -221,7 +225,7 @@ class OnlineCopy:
         )
         stands = hold.purge(journal, table)
         if stands is None:
-            return Progress(Stage.DONE, done=True)
+            return Progress(Stage.BACK_DONE if journal.goes_back else Stage.DONE, done=True)
         if stands.is_lost:
             raise journal.failed(f"the run that empties {table} is {stands.state}: {stands.reason}")
         return _waiting(Stage.PURGING, stands)
@@ -241,6 +245,8 @@ class OnlineCopy:
         stage = Stage.of(journal.work.entry.stage)
         if stage is Stage.BACK_SWAPPING or (stage is Stage.PURGING and self._is_back(journal)):
             return self._go_back(journal, stage)
+        if stage is Stage.SWAPPING and cutover.where(journal) is Where.AFTER:
+            cutover.regret(journal)  # a person was quicker
         if cutover.where(journal) is Where.BEFORE:
             if stage is Stage.PURGING:
                 return self._purge(journal)

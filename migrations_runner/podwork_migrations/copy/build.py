@@ -25,7 +25,8 @@ from podwork_pods.iteration.throttles.server_status import is_mariadb
 
 _FAULTS = (
     "CREATE TABLE {name} (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, code INT NOT NULL, "
-    "message TEXT CHARACTER SET utf8mb4 NOT NULL, at_key VARBINARY(1020) NULL) ENGINE=InnoDB"
+    "message TEXT CHARACTER SET utf8mb4 NOT NULL, at_key VARBINARY(1020) NULL, "
+    "target VARCHAR(64) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB"
 )
 
 

@@ -1,12 +1,13 @@
 """The cut-over: the copy takes the table's place, in one statement.
 
-Owns: `settle`, `arm`, `objection`, `swap`, `where`. Promises: RENAME TABLE changes both names at once, after
-every transaction that wrote to the table has ended, so that the copy has all that was written; it is tried
-again and again with the lock budget, later and later, and after `TRIES` times a person is asked. It is done
-only while the triggers are as they were made, no fault was written down, and the table is the one that was
-copied. An answer that was lost is not guessed at: the names in the catalogue say whether it was done
-(`where`). Leaves to
-others: what comes after (`hold`).
+Owns: `settle`, `arm`, `objection`, `swap`, `regret`, `where`. Promises: RENAME TABLE changes both names at
+once, after every transaction that wrote to the table has ended, so that the copy has all that was written; it
+is tried again and again with the lock budget, later and later, and after `TRIES` times a person is asked. It
+is done only while the triggers are as they were made, no fault was written down, and the table is the one
+that was copied. A fault that is written between that look and RENAME is seen after it, and the table takes
+its place again (`regret`): the application keeps what it wrote, whatever the moment. An answer that was lost
+is not guessed at: the names in the catalogue say whether it was done (`where`). Leaves to others: what comes
+after (`hold`).
 """
 
 from __future__ import annotations
@@ -53,12 +54,14 @@ def settle(journal: Journal) -> None:
 
 
 def arm(journal: Journal) -> None:
-    """Make the triggers for the way back on the copy: from the first write after the cut-over they work."""
+    """Make the triggers for the way back on the copy: from the first write after the cut-over they work.
+
+    For a table that is not kept too: the way back from the last moment needs them.
+    """
     names = journal.names
-    if journal.work.migration.hold_hours > 0:
-        if not journal.has_made(TRIGGER, names.reverse(Event.DELETE)):
-            journal.note("arming", add=tuple(Artefact(TRIGGER, names.reverse(event)) for event in Event))
-        make_triggers(journal, reverse(journal, changed(journal)), names.reverse)
+    if not journal.has_made(TRIGGER, names.reverse(Event.DELETE)):
+        journal.note("arming", add=tuple(Artefact(TRIGGER, names.reverse(event)) for event in Event))
+    make_triggers(journal, reverse(journal, changed(journal)), names.reverse)
     journal.note("swapping", add=(Artefact(TABLE, names.old),))
 
 
@@ -66,11 +69,17 @@ def objection(journal: Journal, both: Changed) -> str | None:
     """Return why the copy must not take the table's place, or None."""
     if source_note(journal, both.table) != journal.source:
         return f"{both.table.name} was changed or emptied by somebody else since the copy began"
-    if faults := journal.faults():
-        return f"the copy could not take what was written: {'; '.join(map(str, faults))}"
+    if (why := _not_taken(journal)) is not None:
+        return why
     with journal.work.turn.looking() as connection:
         if not are_there(connection, forward(journal, both), journal.names.forward):
             return "a trigger is gone or was changed: what was written since then is not in the copy"
+    return None
+
+
+def _not_taken(journal: Journal) -> str | None:
+    if faults := journal.faults(journal.names.copy):
+        return f"the copy could not take what was written: {'; '.join(map(str, faults))}"
     return None
 
 
@@ -116,3 +125,23 @@ def swap(journal: Journal) -> float | None:
             raise
         return BACK_OFF_SECONDS[min(tries, len(BACK_OFF_SECONDS)) - 1]
     return None
+
+
+def regret(journal: Journal) -> str | None:
+    """After the cut-over: give the table its place again if the copy had not taken all; return why.
+
+    RENAME has waited for all who wrote to the table, so what they wrote down as faults is there; what was
+    written since is in the table too, by the triggers for the way back.
+
+    Raises LockBusy. Raises MigrationFailed: neither of the two has all, both are kept for a person.
+    """
+    names = journal.names
+    if (why := _not_taken(journal)) is None:
+        return None
+    if since := journal.faults(names.old):
+        raise journal.failed(
+            f"{why}; and what was written since, {names.old} could not take: {'; '.join(map(str, since))}. "
+            f"Write both into {journal.table}, empty {names.faults} and retry"
+        )
+    change_places(journal, "swap_back", names.copy, names.old)
+    return why

@@ -40,7 +40,7 @@ def purge(journal: Journal, table: str) -> RunStands | None:
         journal.drop_table(table)
     if journal.has_made(TABLE, names.faults):
         journal.drop_table(names.faults)
-    journal.note("done", remove=work.entry.artefacts, hold_until=None)
+    journal.note("back_done" if journal.goes_back else "done", remove=work.entry.artefacts, hold_until=None)
     return None
 
 

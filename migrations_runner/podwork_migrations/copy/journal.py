@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from podwork.points import reach
 from podwork_migrations.applying import Work
 from podwork_migrations.change.blockers import blockers, spell
+from podwork_migrations.change.change_plan import ChangePlan
 from podwork_migrations.copy.names import Event, Names, quoted
 from podwork_migrations.copy.statement import table_of
 from podwork_migrations.copy.table import Form, exists, form_of, table_of_trigger
@@ -88,6 +89,13 @@ class Journal:
         return found[0] if found else None
 
     @property
+    def goes_back(self) -> bool:
+        """Whether what is to be taken back is this copy itself, not a change whose way back it is."""
+        change = self.work.entry.change
+        planned = Direction(ChangePlan.decode(change).direction) if change else Direction.UP
+        return self.work.direction is Direction.DOWN and planned is Direction.UP
+
+    @property
     def began(self) -> Direction | None:
         """The direction in which what stands in the ledger was made; None: nothing was."""
         return None if self.source is None else Direction(self.source.partition(" ")[0])
@@ -113,12 +121,15 @@ class Journal:
         with self.work.turn.looking() as connection:
             return table_of_trigger(connection, trigger)
 
-    def faults(self) -> list[Fault]:
-        """Return some of what the triggers wrote down."""
-        query = text(f"SELECT code, message, at_key FROM {quoted(self.names.faults)} ORDER BY id LIMIT 3")  # noqa: S608
+    def faults(self, target: str) -> list[Fault]:
+        """Return some of what the triggers wrote down that a table could not take."""
+        faults = quoted(self.names.faults)
+        query = text(
+            f"SELECT code, message, at_key FROM {faults} WHERE target = :target ORDER BY id LIMIT 3"  # noqa: S608
+        )
         with self.work.turn.looking() as connection:
             try:
-                rows = connection.execute(query).all()
+                rows = connection.execute(query, {"target": target}).all()
             except DBAPIError as error:
                 if is_missing_table(error):
                     return []

@@ -2,8 +2,8 @@
 
 Owns: `Refusal`, `copy_refusals` (about the table, and the server), `change_refusals` (about what the change
 does to it). Promises: what a copy could do wrong without anybody noticing is refused before the application's
-table is touched. The codes are rules of the linter (`podwork_migrations.lint`). What is not looked at:
-whether the disk has room for a second table, which the server does not say.
+table is touched. The codes are rules of the linter (`podwork_migrations.lint`). Leaves to others: whether the
+disk has room for a second table (`change.ways`).
 """
 
 from __future__ import annotations

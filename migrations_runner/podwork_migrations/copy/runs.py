@@ -13,6 +13,7 @@ from podwork import keys
 from podwork.identity import derived_job_id
 from podwork.iteration.states import RunState
 from podwork_migrations.applying import Work
+from podwork_migrations.copy.job import parallel_of
 from podwork_pods.iteration.beginning import begin
 from podwork_pods.iteration.control import CANCELS
 from podwork_pods.iteration.run import NewRun
@@ -52,7 +53,8 @@ def new_run_id(work: Work, what: str) -> str:
 def begin_run(work: Work, run_id: str, job_class: str, params: dict[str, Any]) -> None:
     """Make the run, unless it is there; jobs that could not be pushed are pushed by the keeper."""
     by = f"migration {work.entry.id}"
-    begin(work.shard, NewRun(run_id, job_class, params, created_by=by), work.push)
+    parallel = parallel_of(job_class, params)
+    begin(work.shard, NewRun(run_id, job_class, params, parallel=parallel, created_by=by), work.push)
 
 
 def look(work: Work, run_id: str) -> RunStands:

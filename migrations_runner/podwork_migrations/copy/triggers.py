@@ -73,8 +73,8 @@ class Mirror(NamedTuple):
             f"DECLARE CONTINUE HANDLER FOR {', '.join(map(str, LATCHED))} BEGIN "
             "DECLARE podwork_code INT; DECLARE podwork_text TEXT; "
             "GET DIAGNOSTICS CONDITION 1 podwork_code = MYSQL_ERRNO, podwork_text = MESSAGE_TEXT; "
-            f"INSERT INTO {quoted(self.faults)} (code, message, at_key) "
-            f"VALUES (podwork_code, podwork_text, LEFT(CONCAT_WS(',', {key}), 255)); END;"
+            f"INSERT INTO {quoted(self.faults)} (code, message, at_key, target) "
+            f"VALUES (podwork_code, podwork_text, LEFT(CONCAT_WS(',', {key}), 255), '{self.target}'); END;"
         )
 
     def _delete(self, row: str) -> str:

@@ -64,7 +64,7 @@ class Entry(NamedTuple):
         run_ids: runs of iteration jobs that work for it. throttle_reason: what holds it back now.
         cutover_attempts: how often its cut-over was tried. artefacts: what it made, and has not dropped yet.
         hold_until: until when the old table is kept. fingerprint_before, fingerprint_after: of the schema.
-        override_reason: why rules were broken, or it was skipped. error: of its last failure.
+        override_reason: why rules were broken, and what persons did (`reasons`). error: of its last failure.
         reported: the state of which the plan has heard.
     """
 

@@ -9,7 +9,7 @@ is right (`runner`, `control`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,9 +21,11 @@ from podwork_migrations.errors import MigrationConflict, UnknownMigration
 from podwork_migrations.gate import Go
 from podwork_migrations.ledger import states
 from podwork_migrations.ledger.entry import Artefact, Direction, Entry, Mark
+from podwork_migrations.ledger.reasons import overrides
 from podwork_migrations.ledger.schema import LINE, NAME_CHARACTERS, line, migrations
 from podwork_migrations.ledger.states import EntryState
 from podwork_migrations.migration import Kind, Migration
+from podwork_pods import standstill
 from podwork_pods.driver_errors import is_missing_table
 from podwork_pods.engines import reader
 from podwork_pods.errors import ShardUnprepared
@@ -115,7 +117,7 @@ class Ledger:
         """Write that a pending migration runs, and return its entry; `values` are columns that differ.
 
         Raises:
-            MigrationConflict: it has an entry, or another one is open.
+            MigrationConflict: it has an entry, or another one is open, or a shop is in its cut-over.
         """
         now = self._clock.now()
         entry = Entry(
@@ -151,12 +153,13 @@ class Ledger:
             hold_until=None,
             fingerprint_before="",
             fingerprint_after="",
-            override_reason="; ".join(f"{rule}: {why}" for rule, why in migration.override.items()),
+            override_reason=overrides(migration),
             error="",
             reported="",
         )
         entry = entry._replace(**values)
         row = {**_row(entry._asdict()), "open": 1 if entry.state.is_open else None}
+        self._keep_shops_still(connection, entry, is_open=False, opens=entry.state.is_open)
         try:
             connection.execute(_CHANGED)
             connection.execute(insert(migrations).values(row))
@@ -180,15 +183,32 @@ class Ledger:
         """Bring an entry into another state, write columns with it, and return it as it is then.
 
         Raises:
-            MigrationConflict: there is no such way, its state is no longer what it was, or another is open.
+            MigrationConflict: there is no such way, its state is no longer what it was, another is open, or
+                a shop is in its cut-over.
         """
         states.check(self.pod_id, entry.version, entry.state, to)
+        self._keep_shops_still(connection, entry, is_open=entry.state.is_open, opens=to.is_open)
         now = self._clock.now()
         changes = {"state": to, "heartbeat": now, "completed": None if to.is_open else now, **values}
         try:
             return self._write(connection, entry, changes, open=1 if to.is_open else None)
         except IntegrityError:
             raise self._conflict(entry.version, "another migration is under way") from None
+
+    def _keep_shops_still(self, connection: Connection, entry: Entry, *, is_open: bool, opens: bool) -> None:
+        """Say to shops that would be switched that the schema is being changed, or is not any more.
+
+        A data migration is under way for as long as its backfills are: from these a shop is cut out.
+        """
+        is_schema = entry.kind is Kind.SCHEMA
+        if opens and not is_open:
+            shops = standstill.shops_in_transit(connection)
+            if shops:
+                raise self._conflict(entry.version, in_transit(shops))
+            if is_schema:
+                standstill.begin_migration(connection, entry.version)
+        elif is_schema and is_open and not opens:
+            standstill.end_migration(connection)
 
     def _write(self, connection: Connection, entry: Entry, values: dict[str, Any], **further: Any) -> Entry:
         this = update(migrations).where(_TABLE.version == entry.version, _TABLE.state == entry.state)
@@ -209,6 +229,11 @@ class Ledger:
             if is_missing_table(error):
                 raise ShardUnprepared(self.pod_id, migrations.name) from None
             raise
+
+
+def in_transit(shops: Sequence[int]) -> str:
+    """Say for people which shops a migration has to wait for."""
+    return f"shop {', '.join(map(str, shops))}: in the middle of the cut-over of a move"
 
 
 def _entry(row: Any) -> Entry:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from podwork_pods import standstill
 from podwork_pods.columns import EXACT, LONG_TEXT, NUMBER
 
 NAME_CHARACTERS: Final = 255
@@ -91,8 +92,9 @@ line = Table(
 
 
 def create(connection: Connection) -> None:
-    """Make the tables that are missing, and the line's row."""
+    """Make the tables that are missing, the line's row, and what migrations and moves meet at."""
     metadata.create_all(connection)
+    standstill.create(connection)
     if connection.execute(select(line.c.id).where(line.c.id == LINE)).first() is None:
         row = {"id": LINE, "epoch": 0, "revision": 0, "owner": "", "taken_at": 0.0, "heartbeat_at": 0.0}
         connection.execute(insert(line).values(**row, hold_by="", trouble=""))

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from podwork_migrations.change.routes import Limits
 from podwork_migrations.lint.column import ColumnType
 
+_LIMITS: Final = Limits()
 _FLOATS: Final = ("float", "double", "real")
 
 
@@ -49,6 +51,7 @@ class TableFacts:
     keys lead to. `referenced_by`: tables whose foreign keys lead here. `key_used`: which part of its
     AUTO_INCREMENT column's numbers is used up, from 0 to 1. `replicas`: how many servers follow this one.
     `binlog_format`, `replica_triggers`: what the server says of them (`slave_run_triggers_for_rbr`).
+    `bytes`: with its indexes. `free_bytes`: on the shard's disk. `limits`: up to what a table is small.
     """
 
     name: str
@@ -69,6 +72,14 @@ class TableFacts:
     replicas: int | None = None
     binlog_format: str | None = None
     replica_triggers: str | None = None
+    bytes: int | None = None
+    free_bytes: int | None = None
+    limits: Limits = _LIMITS
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is known to have few rows."""
+        return self.rows is not None and self.rows <= self.limits.small_rows
 
     @property
     def keys(self) -> list[tuple[str, ...]]:

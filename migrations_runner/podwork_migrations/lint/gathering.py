@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from podwork_migrations.change import room
 from podwork_migrations.change.routes import Limits
 from podwork_migrations.fingerprint import canonical as schema
 from podwork_migrations.lint.changes import AddIndex, AlterColumn, Change, Write
@@ -26,7 +27,6 @@ from podwork_migrations.lint.recorded import Recorded
 READ_ROWS: Final = 1_000_000
 """So many rows a count reads at most; about half a second on a shard's usual disk."""
 
-_MOST_COUNTED: Final = Limits().small_rows + 1
 _TABLE = """SELECT table_rows, auto_increment, table_collation FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
 _TRIGGERS = """SELECT trigger_name FROM information_schema.triggers
@@ -36,7 +36,11 @@ _REFERRING = """SELECT DISTINCT table_name FROM information_schema.key_column_us
 
 
 def facts_for(
-    connection: Connection, operations: Sequence[Recorded], *, read_rows: int = READ_ROWS
+    connection: Connection,
+    operations: Sequence[Recorded],
+    *,
+    read_rows: int = READ_ROWS,
+    limits: Limits | None = None,
 ) -> dict[str, TableFacts]:
     """Return the facts of every table that the operations touch, with what rules need counted."""
     steps = read_steps(operations, dialect_of(connection))
@@ -50,6 +54,7 @@ def facts_for(
             nulls=_tightened(changes, table),
             duplicates=_made_unique(changes, table),
             read_rows=read_rows,
+            limits=limits,
         )
         for table in sorted(tables)
     )
@@ -63,6 +68,7 @@ def gather_facts(
     nulls: Iterable[str] = (),
     duplicates: Iterable[tuple[str, ...]] = (),
     read_rows: int = READ_ROWS,
+    limits: Limits | None = None,
 ) -> TableFacts | None:
     """Return what is known of a table; None: there is none.
 
@@ -72,15 +78,17 @@ def gather_facts(
         nulls: columns whose NULLs are counted.
         duplicates: lists of columns whose equal values are counted.
         read_rows: the most rows that each count reads.
+        limits: up to what a table is small, and whether there are replicas.
     """
     found = schema.canonical(connection, [table]).table(table)
     if found is None:
         return None
     columns = {column.name: _column(column) for column in found.columns}
-    counting = _Counting(connection, table, read_rows)
+    limits = limits or Limits()
+    counting = _Counting(connection, table, read_rows, limits.small_rows)
     has = {name.lower() for name in columns}
     is_sqlite = dialect_of(connection) is Dialect.SQLITE
-    own = _of_sqlite(connection, table) if is_sqlite else _of_server(connection, found, counting)
+    own = _of_sqlite(connection, table) if is_sqlite else _of_server(connection, found, counting, limits)
     return TableFacts(
         name=table,
         row_format=found.options.get("row_format"),
@@ -97,6 +105,7 @@ def gather_facts(
             for names in duplicates
             if {name.lower() for name in names} <= has
         },
+        limits=limits,
         **own,
     )
 
@@ -104,15 +113,16 @@ def gather_facts(
 class _Counting:
     """Counts among the first rows of a table; a row more is read to know whether these are all."""
 
-    def __init__(self, connection: Connection, table: str, read_rows: int) -> None:
+    def __init__(self, connection: Connection, table: str, read_rows: int, small_rows: int) -> None:
         self._connection = connection
         self._quote = connection.dialect.identifier_preparer.quote_identifier
         self._table = self._quote(table)
         self._read_rows = read_rows
+        self._most_counted = small_rows + 1
 
     def rows(self, estimate: int) -> int:
         """Return the estimate, or more: a table that was filled a moment ago is estimated empty."""
-        query = f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._table} LIMIT {_MOST_COUNTED}) AS first_rows"  # noqa: S608
+        query = f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._table} LIMIT {self._most_counted}) AS first_rows"  # noqa: S608
         return max(estimate, int(self._connection.exec_driver_sql(query).scalar_one()))
 
     def nulls(self, column: str) -> Count:
@@ -138,7 +148,9 @@ class _Counting:
         return Count(int(number), whole=int(read) <= self._read_rows)
 
 
-def _of_server(connection: Connection, found: schema.Table, counting: _Counting) -> dict[str, Any]:
+def _of_server(
+    connection: Connection, found: schema.Table, counting: _Counting, limits: Limits
+) -> dict[str, Any]:
     if _variable(connection, "information_schema_stats_expiry") is not None:  # MySQL 8 keeps them for a day
         connection.exec_driver_sql("SET SESSION information_schema_stats_expiry = 0")
     rows, next_number, collation = connection.execute(text(_TABLE), {"table": found.name}).one()
@@ -150,7 +162,9 @@ def _of_server(connection: Connection, found: schema.Table, counting: _Counting)
         "triggers": _names(connection, _TRIGGERS, found.name),
         "auto_increment": numbered.name if numbered else None,
         "key_used": _used(read_type(numbered.type), next_number) if numbered else None,
-        "replicas": _replicas(connection),
+        "replicas": _replicas(connection) if limits.replicas is None else int(limits.replicas),
+        "bytes": room.size_bytes(connection, found.name),
+        "free_bytes": room.free_bytes(connection),
         "binlog_format": _variable(connection, "binlog_format"),
         "replica_triggers": _variable(connection, "slave_run_triggers_for_rbr"),
     }

@@ -49,14 +49,14 @@ class Blocking:
         """
 
         def change(connection: Connection, note: PodNote) -> PodNote:
-            if reports.is_open(connection, pod_id):
-                raise InvalidPlan(
-                    f"pod {pod_id} is in the middle of a migration",
-                    "its place is free when it is done; block the pod to go on without it",
-                )
+            _check_nothing_open(connection, pod_id)
             return note._replace(version=None, plan_id=None, since=None)
 
         self._change(pod_id, change)
+
+    def check_free(self, pod_id: int) -> None:
+        """Raise as `free` would; nothing is changed."""
+        self._store.read(lambda connection: _check_nothing_open(connection, pod_id))
 
     def forget(self, pod_id: int, registered: bool) -> None:
         """Drop all that is known of a pod which was removed from the registry.
@@ -86,3 +86,11 @@ class Blocking:
 
         self._store.decide(decide)
         self._plans.settle()
+
+
+def _check_nothing_open(connection: Connection, pod_id: int) -> None:
+    if reports.is_open(connection, pod_id):
+        raise InvalidPlan(
+            f"pod {pod_id} is in the middle of a migration",
+            "its place is free when it is done; block the pod to go on without it",
+        )

@@ -36,7 +36,8 @@ def decide(connection: Connection, asked: Question, warned: Warned | None, now: 
         seen = consider(connection, asked, now)
     if asked.epoch < seen.note.epoch:
         why = f"somebody asked or reported under epoch {seen.note.epoch} of its line"
-        return Wait(f"pod {asked.pod_id}: this turn of {asked.epoch} is over: {why}")
+        hint = f"if its shard was restored from a backup: podctl migrations restored --pod {asked.pod_id}"
+        return Wait(f"pod {asked.pod_id}: this turn of {asked.epoch} is over: {why}; {hint}")
     if warned is not None and (warned.is_measured or seen.moves or isinstance(seen.answer, Go)):
         seen = _warn(seen, warned)
     if seen.plan is not None and seen.plan != seen.before:

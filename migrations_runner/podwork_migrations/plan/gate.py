@@ -4,8 +4,9 @@ Owns: `PlanGate`, the `Gate` of a fleet. Promises: of those who ask at the same 
 the order of the waves; whoever is let go has a place, which it finds again if it died before its ledger knew,
 and which is free when its ledger says that nothing is open: by a report, or by asking for another. Whoever
 asks does so inside its pod's line, with nothing open there, under the line's epoch. Answers that nothing
-hangs on cost a few reads and no lock. Leaves to others: the line and the ledger; what is decided (`deciding`,
-`hearing`).
+hangs on cost a few reads and no lock. A plan that nobody asks any more is looked after by pods that have
+nothing to begin, so that it ends without a person. Leaves to others: the line and the ledger; what is
+decided (`deciding`, `hearing`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from podwork_migrations.plan import hearing, reports
 from podwork_migrations.plan.considering import Considered, Question, consider
 from podwork_migrations.plan.deciding import Warned, decide
 from podwork_migrations.plan.halting import Alarm
+from podwork_migrations.plan.plans import Plans
 from podwork_migrations.plan.states import WATCHED
 from podwork_migrations.plan.store import PlanStore
 from podwork_pods.errors import RegistryUnavailable
@@ -33,13 +35,16 @@ _HEARD_SECONDS = 60.0
 _WATCH_SECONDS = 30.0
 """How often a plan that is under way is watched by each process that asks."""
 
+_QUIET_SECONDS = 600.0
+"""How often each process asks whether a plan is under way, if it has heard of none."""
+
 _log = logging.getLogger(__name__)
 
 
 class PlanGate:
     """Lets pods go as the plans say.
 
-    Every method may raise `DirectoryUnavailable`; `may_start` also `RegistryUnavailable`.
+    Every method may raise `DirectoryUnavailable`; `may_start` and `tend` also `RegistryUnavailable`.
 
     Args:
         store: the plans.
@@ -55,9 +60,12 @@ class PlanGate:
         self._pods = pods
         self._alarms = alarms
         self._watched = -math.inf
+        self._is_under_way = False
+        self._tended = -math.inf
 
     def may_start(self, pod_id: int, migration: Migration, epoch: int) -> Go | Wait:
         """Return whether the pod may begin the migration; `epoch`: of its line, under which it asks."""
+        self._is_under_way = True
         asked, clock = Question(pod_id, migration, epoch, self._pods()), self._store.clock
         seen = self._store.read(lambda connection: consider(connection, asked, clock.now()))
         warned = self._warned(seen, pod_id, clock.now())
@@ -68,7 +76,7 @@ class PlanGate:
 
     def report(self, pod_id: int, entry: Entry) -> None:
         """Hear how an entry stands; told again, or too late, it changes nothing."""
-        now = self._store.clock.now()
+        now, self._is_under_way = self._store.clock.now(), True
         if self._store.write(lambda connection: reports.renew(connection, pod_id, entry, now)):
             return
         try:
@@ -76,6 +84,16 @@ class PlanGate:
         except RegistryUnavailable:
             pods = None  # who is blocked is not known: whoever asks next opens what is to be opened
         self._store.decide(lambda connection: hearing.hear(connection, pod_id, entry, pods, now))
+
+    def tend(self) -> None:
+        """Let the plan under way move on where no pod asks: its last ones are frozen, down or removed.
+
+        Until it is over each call reads; where none is under way, one in `_QUIET_SECONDS` does.
+        """
+        now = self._store.clock.now()
+        if self._is_under_way or now - self._tended >= _QUIET_SECONDS:
+            self._tended = now
+            self._is_under_way = Plans(self._store, self._pods).settle() is not None
 
     def _hangs_nothing_on(self, seen: Considered, asked: Question, now: float) -> bool:
         note = seen.note

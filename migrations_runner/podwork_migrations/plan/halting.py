@@ -45,12 +45,17 @@ def verdict(plan: Plan, placed: Mapping[int, Placement], pod_id: int) -> str | N
 
 
 def dead_end(plan: Plan, placed: Mapping[int, Placement], blocked: Collection[int]) -> str | None:
-    """Return why the plan halts, if all that its open waves wait for has failed."""
+    """Return why the plan halts, if all that its open waves wait for has failed.
+
+    A failure that was known when a person resumed the plan has no error here any more: by itself it does not
+    halt again, for its pod may be about to try again, and has not said so yet.
+    """
     waited_for = moving.unfinished(plan, placed, blocked)
-    if not waited_for or any(each.state is not PlacementState.FAILED for each in waited_for):
+    error = next((each.error for each in waited_for if each.error), "")
+    if not error or any(each.state is not PlacementState.FAILED for each in waited_for):
         return None
     who = named([each.pod_id for each in waited_for])
-    return f"{who} failed, and nothing else is left to do in wave {plan.wave}: {waited_for[0].error}"
+    return f"{who} failed, and nothing else is left to do in wave {plan.wave}: {error}"
 
 
 def named(pod_ids: Collection[int]) -> str:

@@ -1,8 +1,9 @@
 """Pods in a plan: which join it, and how far each is, from what it reported.
 
-Owns: `joining`, `join`, `refresh`, `mark`. Promises: how far a pod is follows from its reports alone, so that
-a plan over versions that some pods have applied already knows it; a pod that is added to the fleet joins the
-last wave of the plan that is under way, and any earlier one as soon as it asks. Leaves to others: the lock.
+Owns: `joining`, `join`, `refresh`, `begin_anew`, `mark`. Promises: how far a pod is follows from its reports
+alone, so that a plan over versions that some pods have applied already knows it; a pod that is added to the
+fleet joins the last wave of the plan that is under way, and any earlier one as soon as it asks. Leaves to
+others: the lock.
 """
 
 from __future__ import annotations
@@ -59,6 +60,15 @@ def refresh(connection: Connection, plan: Plan, now: float) -> None:
     for each in new(connection, plan.id, rows.versions_of(connection, [plan.id])[plan.id], waves, now):
         if each.cells != placed[each.pod_id].cells:
             rows.update_placement(connection, each)
+
+
+def begin_anew(connection: Connection, plan_id: str, pod_id: int, now: float) -> None:
+    """Make a pod's cells again of what it has reported since, if anything."""
+    placement = rows.placement_of(connection, plan_id, pod_id)
+    assert placement is not None
+    planned = rows.versions_of(connection, [plan_id])[plan_id]
+    [made] = new(connection, plan_id, planned, {pod_id: placement.wave}, now)
+    rows.update_placement(connection, made)
 
 
 def mark(connection: Connection, plan: Plan, planned: Planned, pod_id: int, entry: Entry, now: float) -> bool:

@@ -27,6 +27,13 @@ from podwork_migrations.plan.store import PlanStore
 from podwork_pods.pod import Pod
 
 
+class _Undone(Exception):
+    """Ends a transaction that was only to say what it would do."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+
 class Plans:
     """The plans of a fleet.
 
@@ -36,11 +43,13 @@ class Plans:
     Args:
         store: the plans.
         pods: the registry's pods, as they are now.
+        dry_run: changes of plans are checked and undone, and return what they would have made.
     """
 
-    def __init__(self, store: PlanStore, pods: Callable[[], Sequence[Pod]]) -> None:
+    def __init__(self, store: PlanStore, pods: Callable[[], Sequence[Pod]], *, dry_run: bool = False) -> None:
         self._store = store
         self._pods = pods
+        self._dry_run = dry_run
 
     def create(
         self,
@@ -145,9 +154,12 @@ class Plans:
     def resume(self, number: int, *, by: str = "") -> Plan:
         """Go on with a plan that halted: what failed until now is known. Raises PlanConflict: it did not."""
 
-        def change(_: Connection, plan: Plan) -> Plan:
+        def change(connection: Connection, plan: Plan) -> Plan:
             if plan.state is not PlanState.HALTED:
                 raise PlanConflict(number, f"it is {plan.state}, not halted", "see: podctl migrations status")
+            for each in rows.placements_of(connection, plan.id, cells=True).values():
+                if each.error:  # known from now on: see `halting.dead_end`
+                    rows.update_placement(connection, replace(each, error=""))
             return replace(plan, state=PlanState.RUNNING, reason="")
 
         return self._change(number, change, ("resumed", by, ""))
@@ -225,9 +237,24 @@ class Plans:
         """Let the plan that is under way move on where nobody asked or reported; return it.
 
         Pods that are blocked, or back, are noticed when a pod asks; where all others are done, nobody does.
+        Where nothing follows it only reads, and takes no lock.
         """
         plan = self.current()
-        return None if plan is None else self._change(plan.number, lambda _, found: found, None)
+        if plan is None or not self._is_behind(plan):
+            return plan
+        return self._change(plan.number, lambda _, found: found, None)
+
+    def _is_behind(self, plan: Plan) -> bool:
+        """Whether a plan would be another one if it moved on now."""
+        registered, now = self._pods(), self._store.clock.now()
+
+        def look(connection: Connection) -> bool:
+            placed = rows.placements_of(connection, plan.id)
+            fleet = Fleet.of(registered, rows.notes(connection))
+            after = moving.advance(plan, placed, fleet.blocked(placed), now)
+            return after != plan or bool(placing.joining(plan, placed, fleet.states, 0))
+
+        return self._store.read(look)
 
     def _enter(self, number: int, to: PlanState, by: str, reason: str, *, keep_soak: bool = False) -> Plan:
         def change(_: Connection, plan: Plan) -> Plan:
@@ -257,9 +284,14 @@ class Plans:
                 plan = moving.advance(plan, placed, fleet.blocked(placed), now)
             if plan != before:
                 rows.update_plan(connection, plan)
+            if self._dry_run:
+                raise _Undone(plan)
             return plan
 
-        return self._store.decide(decide)
+        try:
+            return self._store.decide(decide)
+        except _Undone as undone:
+            return undone.plan
 
     @staticmethod
     def _compare(

@@ -109,6 +109,12 @@ def is_open(connection: Connection, pod_id: int) -> bool:
     return connection.execute(query).first() is not None
 
 
+def of_pod(connection: Connection, pod_id: int) -> dict[str, Row[Any]]:
+    """Return what a pod said last of each of its migrations."""
+    found = connection.execute(select(_REPORTS).where(_REPORTS.c.pod_id == pod_id))
+    return {row.version: row for row in found}
+
+
 def forget(connection: Connection, pod_id: int) -> None:
     """Drop what the pod said."""
     connection.execute(delete(_REPORTS).where(_REPORTS.c.pod_id == pod_id))

@@ -1,6 +1,6 @@
 """What people see of plans, as plain values.
 
-Owns: `read` and its values: `Status`, `PlanLine`, `PodLine`, `VersionLine`, `MovingLine`, `Outcome`.
+Owns: `read` and its values: `Status`, `PlanLine`, `PodLine`, `VersionLine`, `MovingLine`, `Lag`, `Outcome`.
 Promises: as many queries for 500 versions of 200 pods as for one of one; a status changes nothing. Leaves to
 others: printing, the pods' own truth (their ledgers), and times to completion (`outlook`).
 """
@@ -94,10 +94,23 @@ class PodLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a shard's slowest replica is behind; None: it does not follow, or that could not be asked.
+
+    `why` says more then; not `is_known`: it could not be asked.
+    """
+
+    seconds: float | None
+    why: str = ""
+    is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class MovingLine:
     """A pod in the middle of a migration, or one that failed there, or was let go and has not begun.
 
-    `state` is None for the last. `rows_per_second`: of late. `heartbeat_seconds`: its age.
+    `state` is None for the last. `rows_per_second`: of late. `heartbeat_seconds`: its age. `lag`: of
+    replicas, where there are some and somebody asked them.
     """
 
     pod_id: int
@@ -115,6 +128,7 @@ class MovingLine:
     attempts: int
     error: str
     next_action: str
+    lag: Lag | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ from podwork.points import reach
 from podwork_migrations.applying import Progress, Work
 from podwork_migrations.errors import MigrationFailed
 from podwork_migrations.ledger.entry import Direction, Entry
-from podwork_pods import unbroken
+from podwork_migrations.ledger.ledger import in_transit
+from podwork_pods import standstill, unbroken
 from podwork_pods.iteration.run import NewRun, Run
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ class Backfilling:
         if step is None:
             raise MigrationFailed(work.entry.id, "it has no down()", "write one, or skip the way back")
         with work.step() as connection:
+            # What it writes passes no fence: until it is committed no shop is switched.
+            if shops := standstill.shops_in_transit(connection):
+                return Progress(work.entry.stage, wait_seconds=LOOK_SECONDS, note=in_transit(shops))
             unbroken.enclose(connection, None)
             recorder = Recorder(self._app, connection)
             step(recorder)

@@ -25,7 +25,7 @@ from podwork_migrations.applying import Applier, Routes, Work
 from podwork_migrations.errors import InvalidMigration, LineLost, MigrationConflict
 from podwork_migrations.gate import Gate, Go
 from podwork_migrations.ledger.entry import Entry, Mark
-from podwork_migrations.ledger.ledger import Ledger
+from podwork_migrations.ledger.ledger import Ledger, in_transit
 from podwork_migrations.ledger.states import EntryState
 from podwork_migrations.library import Library
 from podwork_migrations.line import Line, Turn
@@ -35,6 +35,7 @@ from podwork_migrations.runner.known import Witnesses
 from podwork_migrations.runner.outcome import Ending, Outcome
 from podwork_migrations.runner.quiet import Quiet
 from podwork_migrations.runner.standing import Standing, stand
+from podwork_pods import standstill
 from podwork_pods.errors import ShardUnprepared
 from podwork_pods.iteration.run import Run
 from podwork_pods.iteration.shard import IterationShard
@@ -87,7 +88,10 @@ class Runner:
     ) -> Outcome:
         """Do what can be done now, for `slice_seconds` or a little longer; `owner` says who does it."""
         try:
-            return self._turn(owner, should_stop, time.monotonic() + slice_seconds)
+            outcome = self._turn(owner, should_stop, time.monotonic() + slice_seconds)
+            if outcome.ending in (Ending.IDLE, Ending.STOPPED):
+                self._tend()
+            return outcome
         except InvalidMigration as error:
             log.error("no migration runs on pod %d: %s", self.pod_id, error)
             return Outcome(Ending.STOPPED, str(error))
@@ -176,16 +180,17 @@ class Runner:
                 break
             answer = self._parts.gate.may_start(self.pod_id, migration, turn.epoch)
             if isinstance(answer, Go):
-                self._start(turn, migration, answer)
-                return None
+                return self._start(turn, migration, answer)
             reasons.append(f"{migration.id}: {answer.reason}")
             if not answer.others_may or len(reasons) > ASKED_AT_ONCE:
                 break
         return Outcome(Ending.WAITING, reasons[0])
 
-    def _start(self, turn: Turn, migration: Migration, go: Go) -> None:
+    def _start(self, turn: Turn, migration: Migration, go: Go) -> Outcome | None:
         reach("turn.beginning")
         with turn.step() as connection:
+            if shops := standstill.shops_in_transit(connection):
+                return Outcome(Ending.WAITING, f"{migration.id}: {in_transit(shops)}")
             entry = self._parts.ledger.begin(
                 connection,
                 migration,
@@ -197,6 +202,7 @@ class Runner:
         reach("turn.begun")
         log.info("migration %s begins on pod %d", entry.id, self.pod_id)
         self._report(turn, entry)
+        return None
 
     # Going on
 
@@ -287,6 +293,13 @@ class Runner:
         """Leave word in the line's row why it does not get on."""
         waits = outcome.ending in (Ending.WAITING, Ending.HELD, Ending.STOPPED)
         self._parts.line.tell(turn, outcome.reason if waits else "")
+
+    def _tend(self) -> None:
+        """Look after plans, which nobody asks when their last pods cannot."""
+        try:
+            self._parts.gate.tend()
+        except OUTAGES as error:
+            log.info("plans are not looked after by pod %d: %s", self.pod_id, error)
 
     def _tell_edited(self, standing: Standing) -> None:
         for version in standing.edited:

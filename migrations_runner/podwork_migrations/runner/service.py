@@ -21,6 +21,7 @@ from podwork.app import App
 from podwork.context import current_job
 from podwork.errors import ConfigurationError
 from podwork.inspection import Inspection
+from podwork.iteration.throttle import Throttle
 from podwork.settings import MigrationsSettings
 from podwork.signals import Discard, JobSignal, Snooze
 from podwork.unique import Unique
@@ -36,6 +37,7 @@ from podwork_migrations.runner.outcome import Ending
 from podwork_migrations.runner.runner import Parts, Runner
 from podwork_pods.iteration.control import RunControl
 from podwork_pods.iteration.run_jobs import RunJobs
+from podwork_pods.iteration.throttles import ReplicaLag
 from podwork_pods.topology import Topology
 
 JOB: Final = "podwork.migrations"
@@ -60,11 +62,17 @@ def declare(app: App, settings: MigrationsSettings) -> None:
         assert found is not None
         return _take_turn(found)
 
-    copy_jobs.declare(app, settings.queue)
+    copy_jobs.declare(app, settings.queue, throttles_of(settings))
     job = app.job(name=JOB, queue=settings.queue, retry=0, unique=Unique())(take_turn)
     app.schedule(
         JOB, job.call(), every=settings.every_seconds, description="Applies migrations that are pending."
     )
+
+
+def throttles_of(settings: MigrationsSettings) -> tuple[Throttle, ...]:
+    """Return what holds back the runs of online copies."""
+    lag = settings.replica_lag_seconds
+    return (*copy_jobs.THROTTLES, ReplicaLag(lag)) if lag > 0 else copy_jobs.THROTTLES
 
 
 def bind(app: App, runner: Callable[[], Runner]) -> None:

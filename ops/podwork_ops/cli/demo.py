@@ -38,9 +38,10 @@ def demo(
 ) -> int:
     """Run the platform on real data, and check the result.
 
-    Loads a retailer's baskets into the shards of a private stack, turns each into an order by a job, fills
-    net prices into a new column of all lines, restarts and kills workers meanwhile, and compares every order
-    and price with the input. Exits with 1 if a check does not hold.
+    Loads a retailer's baskets into the shards of a private stack, turns each into an order by a job, moves
+    the largest shop to another pod while its orders are processed, fills net prices into a new column of all
+    lines, restarts and kills workers meanwhile, and compares every order and price with the input. Exits
+    with 1 if a check does not hold.
     """
     report = run(DemoOptions(pods, limit, keep, servers, directory, json=out.json))
     return ExitCode.OK if report.ok else ExitCode.FAILED

@@ -12,7 +12,8 @@ from pathlib import Path
 from sqlalchemy import exc
 
 from podwork.errors import PodworkError
-from podwork_ops.errors import ExitCode, exit_code
+from podwork_ops.errors import ExitCode
+from podwork_ops.exit_code_table import exit_code
 from podwork_ops.masking import mask
 from podwork_pods.errors import DirectoryUnavailable, RegistryUnavailable
 

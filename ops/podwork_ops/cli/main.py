@@ -26,7 +26,14 @@ COMPLETE = "_PODCTL_COMPLETE"
 COMMANDS = {
     "workers": Lazy("podwork_ops.cli.workers", "workers", "Run the jobs of one pod until told to stop."),
     "pods": Lazy("podwork_ops.cli.pods", "pods", "List, add, drain and change pods."),
-    "shops": Lazy("podwork_ops.cli.shops", "shops", "Find the pod of a shop; assign shops to pods."),
+    "shops": Lazy(
+        "podwork_ops.cli.shops", "shops", "Find the pod of a shop; see one whole; assign shops to pods."
+    ),
+    "moves": Lazy(
+        "podwork_ops.cli.moves",
+        "moves",
+        "Move shops between pods while they trade; see, hold, cut over, reverse.",
+    ),
     "jobs": Lazy(
         "podwork_ops.cli.jobs",
         "jobs",

@@ -51,7 +51,7 @@ def gather(platform: Platform, pod_id: int, migrations: Sequence[Migration]) -> 
     """Look at migrations on a pod's shard, which does not have them yet."""
     try:
         with platform.migrations.looking(pod_id) as connection:
-            findings = linted(migrations, None, connection)
+            findings = linted(migrations, None, connection, platform.migrations.limits)
             return Evidence(pod_id, findings, _routes(platform, connection, migrations), None)
     except PodworkError as error:
         # Its kind is not known then: for both servers, as without a shard.

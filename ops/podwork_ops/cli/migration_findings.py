@@ -18,6 +18,7 @@ from podwork_migrations.migration import Migration
 from podwork_ops.cli.output import Output, plural
 
 if TYPE_CHECKING:
+    from podwork_migrations.change.routes import Limits
     from podwork_migrations.lint import Finding, TableFacts
 
 STYLES: Final = {"refuse": "bold red", "route": "cyan", "warn": "yellow", "overridden": "dim"}
@@ -36,16 +37,22 @@ class Found(NamedTuple):
 
 
 def linted(
-    migrations: Sequence[Migration], dialect: str | None, connection: Connection | None = None
+    migrations: Sequence[Migration],
+    dialect: str | None,
+    connection: Connection | None = None,
+    limits: Limits | None = None,
 ) -> list[Found]:
-    """Return what the rules say; with a connection for its database, and with what it knows of the tables."""
+    """Return what the rules say; with a connection for its database, and with what it knows of the tables.
+
+    `limits`: up to what a table is small there.
+    """
     from podwork_migrations.lint import dialect_of, lint_library  # noqa: PLC0415 - Alembic and sqlglot
 
     of = dialect if connection is None else dialect_of(connection).value
     assert of is not None
     found: list[Found] = []
     for migration in migrations:
-        facts = None if connection is None else _facts(migration, of, connection)
+        facts = None if connection is None else _facts(migration, of, connection, limits)
         found += [Found(of, finding) for finding in lint_library([migration], of, facts)]
     return found
 
@@ -107,10 +114,12 @@ def _merged(found: Sequence[Found]) -> list[dict[str, Any]]:
     return sorted(rows.values(), key=lambda row: str(row["migration"]))
 
 
-def _facts(migration: Migration, dialect: str, connection: Connection) -> Mapping[str, TableFacts]:
+def _facts(
+    migration: Migration, dialect: str, connection: Connection, limits: Limits | None
+) -> Mapping[str, TableFacts]:
     from podwork_migrations.lint import facts_for, record_any  # noqa: PLC0415 - as above
 
     try:
-        return facts_for(connection, record_any(migration, dialect))
+        return facts_for(connection, record_any(migration, dialect), limits=limits)
     except MigrationFailed:  # the linter says so, with its reason
         return {}

@@ -38,9 +38,10 @@ def write_ledger(out: Output, platform: Platform, pod_id: int) -> None:
     """Write it."""
     line = platform.migrations.control(pod_id).state()
     rows = [row_of(entry) for entry in platform.migrations.entries(pod_id)]
-    edited = _edited(platform, rows)
+    edited, lost = _edited(platform, rows), platform.migrations.lost_runs(pod_id)
     if out.json:
-        out.document({"pod_id": pod_id, "line": _line_row(line), "migrations": rows, "edited": edited})
+        known = {"migrations": rows, "edited": edited, "lost_runs": lost}
+        out.document({"pod_id": pod_id, "line": _line_row(line), **known})
         return
     shown = [_shown(row) for row in rows]
     out.rows("migrations", shown, used(COLUMNS, shown), f"pod {pod_id} has had no migration")
@@ -48,6 +49,10 @@ def write_ledger(out: Output, platform: Platform, pod_id: int) -> None:
         out.message(f"pod {pod_id}: {said}")
     for version in edited:
         out.message(f"pod {pod_id}: the file of {version} was edited after it ran; it does not run again")
+    for version in lost:
+        out.message(
+            f"pod {pod_id}: runs of {version} are gone from podwork_runs: which rows they did is not known"
+        )
 
 
 def row_of(entry: Entry) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def lint(
         with open_platform(loaded.settings) as platform:
             chosen = _chosen(pending(platform, pod_id, library), versions, f"is pending on pod {pod_id}")
             with platform.migrations.looking(pod_id) as connection:
-                found = linted(chosen, None, connection)
+                found = linted(chosen, None, connection, platform.migrations.limits)
     _report(session, chosen, found, where)
 
 

@@ -151,22 +151,36 @@ def plan(
 @click.command(
     "run",
     cls=Command,
-    examples=["podctl migrations run", "podctl migrations run 3 --yes --watch"],
+    examples=[
+        "podctl migrations run --dry-run",
+        "podctl migrations run",
+        "podctl migrations run 3 --yes --watch",
+    ],
 )
 @plan_argument
 @yes_option
 @click.option("--watch", is_flag=True, help="Show it until it is done, or a person is needed.")
 @folder_option
 @owner_option
+@dry_run_option
 @session
 def run(
-    session: Session, *, plan: int | None, yes: bool, watch: bool, folder: str | None, owner: str
+    session: Session,
+    *,
+    plan: int | None,
+    yes: bool,
+    watch: bool,
+    folder: str | None,
+    owner: str,
+    dry_run: bool,
 ) -> int | None:
     """Start a plan: its canary first, then wave after wave.
 
     PLAN may be left out if there is one draft. Files, findings and routes have to be those of the plan. Pods
     take turns by themselves; this command may end at any time.
     """
+    if watch and dry_run:
+        raise click.UsageError("a dry run starts nothing to be watched - give --watch or --dry-run")
     with session.platform({"migrations.folder": folder}) as platform:
         library, plans = platform.migrations.library, platform.migrations.plans
         draft = plan_meant(plans, plan, [PlanState.DRAFT], "that waits to be started")
@@ -176,14 +190,19 @@ def run(
         seen = platform.migrations.status(draft.number)
         [canary, *_] = (line.pod_id for line in seen.pods if line.wave == 0)
         what = f"{plural(len(seen.versions), 'migration')} on {plural(len(seen.pods), 'pod')}"
-        confirm(f"start plan {draft.number}: {what}, pod {canary} first", yes)
+        confirm(f"start plan {draft.number}: {what}, pod {canary} first", yes or dry_run)
         evidence = again(platform, draft, library, canary)
-        started = plans.start(draft.number, library.migrations, evidence, by=owner)
-        platform.migrations.wake(canary)
+        changing = platform.migrations.plans_to_change(dry_run=dry_run)
+        started = changing.start(draft.number, library.migrations, evidence, by=owner)
+        if not dry_run:
+            platform.migrations.wake(canary)
         if watch:
             return watch_plan(session, platform, started.number)
     if session.out.json:
-        session.out.document({"plan": started.number, "state": started.state.value})
+        document = {"plan": started.number, "state": started.state.value, "dry_run": dry_run}
+        session.out.document(document)
+    elif dry_run:
+        session.out.message(f"plan {started.number} would be {started.state}: {what}, pod {canary} first")
     else:
         session.out.message(
             f"plan {started.number} is {started.state}; watch it: podctl migrations status --watch"

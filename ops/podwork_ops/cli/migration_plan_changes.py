@@ -16,7 +16,7 @@ from podwork_migrations.plan.plan import Plan
 from podwork_migrations.plan.states import LIVE, PlanState
 from podwork_ops.cli.commands import Command
 from podwork_ops.cli.grounds import owner_option, reason_option
-from podwork_ops.cli.migration_choice import plan_argument, plan_meant, yes_option
+from podwork_ops.cli.migration_choice import dry_run_option, plan_argument, plan_meant, yes_option
 from podwork_ops.cli.pod_options import completed, pod_option, pods_of_registry
 from podwork_ops.cli.session import Session, confirm, session
 from podwork_ops.cli.values import POD
@@ -42,9 +42,17 @@ UNDER_WAY = "that is under way"
 )
 @reason_option
 @owner_option
+@dry_run_option
 @session
 def hold(
-    session: Session, *, plan: int | None, pod_id: int | None, free_place: bool, reason: str, owner: str
+    session: Session,
+    *,
+    plan: int | None,
+    pod_id: int | None,
+    free_place: bool,
+    reason: str,
+    owner: str,
+    dry_run: bool,
 ) -> None:
     """Hold a plan, or a pod, until it is released.
 
@@ -57,11 +65,12 @@ def hold(
         raise click.UsageError("whose place? - give --pod")
     with session.platform() as platform:
         if pod_id is not None:
-            _hold_pod(session, platform, pod_id, reason, owner, free_place)
+            _hold_pod(session, platform, pod_id, reason, owner, free_place, dry_run)
             return
-        plans = platform.migrations.plans
+        plans = platform.migrations.plans_to_change(dry_run=dry_run)
         found = plan_meant(plans, plan, sorted(LIVE), UNDER_WAY)
-        _say(session, found, plans.hold(found.number, reason, owner), "no other migration begins")
+        after = plans.hold(found.number, reason, owner)
+        _say(session, found, after, "no other migration begins", dry_run)
 
 
 @click.command(
@@ -76,8 +85,9 @@ def hold(
 @plan_argument
 @pod_option(help="This pod.")
 @owner_option
+@dry_run_option
 @session
-def release(session: Session, *, plan: int | None, pod_id: int | None, owner: str) -> None:
+def release(session: Session, *, plan: int | None, pod_id: int | None, owner: str, dry_run: bool) -> None:
     """Let a plan or a pod go on that is held, or a plan that halted.
 
     A plan that halted goes on as it stands: what failed until now is known, and halts it no more. Mend it,
@@ -87,16 +97,16 @@ def release(session: Session, *, plan: int | None, pod_id: int | None, owner: st
         raise click.UsageError("a pod is held in all plans - give a plan or --pod")
     with session.platform() as platform:
         if pod_id is not None:
-            _release_pod(session, platform, pod_id)
+            _release_pod(session, platform, pod_id, dry_run)
             return
-        plans = platform.migrations.plans
+        plans = platform.migrations.plans_to_change(dry_run=dry_run)
         found = plan_meant(plans, plan, [PlanState.HELD, PlanState.HALTED], "that is held or has halted")
         go_on = plans.resume if found.state is PlanState.HALTED else plans.release
         after = go_on(found.number, by=owner)
-        for line in platform.migrations.status(after.number).pods:
+        for line in [] if dry_run else platform.migrations.status(after.number).pods:
             if line.wave <= after.wave:
                 platform.migrations.wake(line.pod_id)
-        _say(session, found, after, "it goes on")
+        _say(session, found, after, "it goes on", dry_run)
 
 
 @click.command(
@@ -108,17 +118,19 @@ def release(session: Session, *, plan: int | None, pod_id: int | None, owner: st
 @reason_option
 @owner_option
 @yes_option
+@dry_run_option
 @session
-def cancel(session: Session, *, plan: int | None, reason: str, owner: str, yes: bool) -> None:
+def cancel(session: Session, *, plan: int | None, reason: str, owner: str, yes: bool, dry_run: bool) -> None:
     """Give a plan up; its migrations may be planned anew.
 
     Nothing else begins. What has begun goes on, and what was applied stays: podctl migrations revert.
     """
     with session.platform() as platform:
-        plans = platform.migrations.plans
+        plans = platform.migrations.plans_to_change(dry_run=dry_run)
         found = plan_meant(plans, plan, [PlanState.DRAFT, *sorted(LIVE)], "that is not over")
-        confirm(f"give plan {found.number} up, which is {found.state}", yes)
-        _say(session, found, plans.cancel(found.number, reason, owner), "its migrations may be planned anew")
+        confirm(f"give plan {found.number} up, which is {found.state}", yes or dry_run)
+        after = plans.cancel(found.number, reason, owner)
+        _say(session, found, after, "its migrations may be planned anew", dry_run)
 
 
 @click.command(
@@ -138,13 +150,22 @@ def cancel(session: Session, *, plan: int | None, reason: str, owner: str, yes: 
     help="Another pod goes first, in the place of one that is blocked.",
 )
 @owner_option
+@dry_run_option
 @session
-def set_plan(session: Session, *, plan: int | None, most: int | None, canary: int | None, owner: str) -> None:
+def set_plan(
+    session: Session,
+    *,
+    plan: int | None,
+    most: int | None,
+    canary: int | None,
+    owner: str,
+    dry_run: bool,
+) -> None:
     """Change how a plan goes on; what is not given stays."""
     if most is None and canary is None:
         raise click.UsageError("nothing to set - give --max-migrating-pods or --canary")
     with session.platform() as platform:
-        plans = platform.migrations.plans
+        plans = platform.migrations.plans_to_change(dry_run=dry_run)
         found = after = plan_meant(plans, plan, [PlanState.DRAFT, *sorted(LIVE)], "that is not over")
         said = []
         if canary is not None:
@@ -153,13 +174,26 @@ def set_plan(session: Session, *, plan: int | None, most: int | None, canary: in
         if most is not None:
             after = plans.limit(found.number, most, by=owner)
             said.append(f"at most {most} at the same time")
-        _say(session, found, after, ", ".join(said))
+        _say(session, found, after, ", ".join(said), dry_run)
 
 
 def _hold_pod(
-    session: Session, platform: Platform, pod_id: int, reason: str, owner: str, free_place: bool
+    session: Session,
+    platform: Platform,
+    pod_id: int,
+    reason: str,
+    owner: str,
+    free_place: bool,
+    dry_run: bool,
 ) -> None:
     platform.pod(pod_id)
+    if free_place:
+        platform.migrations.blocking.check_free(pod_id)
+    if dry_run:
+        _say_pod(
+            session, pod_id, f"pod {pod_id} would be held: plans go on without it", is_held=True, dry_run=True
+        )
+        return
     platform.migrations.blocking.block(pod_id, reason, owner)
     why_not = None
     try:
@@ -173,15 +207,24 @@ def _hold_pod(
         platform.migrations.blocking.free(pod_id)
 
 
-def _release_pod(session: Session, platform: Platform, pod_id: int) -> None:
+def _release_pod(session: Session, platform: Platform, pod_id: int, dry_run: bool) -> None:
     platform.pod(pod_id)
+    if dry_run:
+        _say_pod(
+            session,
+            pod_id,
+            f"pod {pod_id} would be released: it is taken up again",
+            is_held=False,
+            dry_run=True,
+        )
+        return
     platform.migrations.control(pod_id).release()
     platform.migrations.blocking.unblock(pod_id)
     platform.migrations.wake(pod_id)
     _say_pod(session, pod_id, f"pod {pod_id} is released: it is taken up again", is_held=False)
 
 
-def _say(session: Session, before: Plan, after: Plan, said: str) -> None:
+def _say(session: Session, before: Plan, after: Plan, said: str, dry_run: bool) -> None:
     if session.out.json:
         document: dict[str, Any] = {
             "plan": after.number,
@@ -190,14 +233,16 @@ def _say(session: Session, before: Plan, after: Plan, said: str) -> None:
             "reason": mask(after.reason) or None,
             "max_migrating_pods": after.options.max_migrating_pods,
             "canary": after.options.canary,
+            "dry_run": dry_run,
         }
         session.out.document(document)
     else:
-        session.out.message(f"plan {after.number} is {after.state}: {said}")
+        is_now = "would be" if dry_run else "is"
+        session.out.message(f"plan {after.number} {is_now} {after.state}: {said}")
 
 
-def _say_pod(session: Session, pod_id: int, said: str, *, is_held: bool) -> None:
+def _say_pod(session: Session, pod_id: int, said: str, *, is_held: bool, dry_run: bool = False) -> None:
     if session.out.json:
-        session.out.document({"pod_id": pod_id, "is_held": is_held})
+        session.out.document({"pod_id": pod_id, "is_held": is_held, "dry_run": dry_run})
     else:
         session.out.message(said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from podwork_migrations.plan.cells import Cell
 from podwork_migrations.plan.deeds import Deed
@@ -29,9 +29,11 @@ from podwork_ops.masking import mask
 
 SPARSE = {
     "throttled", "failed", "blocked", "running", "eta_seconds", "slowest_words", "purpose",
-    "rows", "share", "rows_per_second", "attempts", "why", "stage_words", "wave_words",
+    "rows", "share", "rows_per_second", "attempts", "why", "stage_words", "wave_words", "lag_words",
 }  # fmt: skip
 """Columns that are left out where nothing stands in them."""
+MOST_MOVING: Final = 40
+MOST_ACTIONS: Final = 12
 LETTERS = ", ".join(f"{cell.value} {cell.word}" for cell in Cell)
 
 
@@ -61,7 +63,7 @@ def write(
     moving = [shown_moving(row) for row in moving_rows(status)]
     if moving:
         out.write("\n")
-        out.rows("moving", moving, used(MOVING_COLUMNS, moving))
+        _write_moving(out, moving)
     if done:
         out.write("\n")
         out.rows("deeds", done, DEED_COLUMNS)
@@ -143,8 +145,20 @@ def _pods(seen: Matrix) -> tuple[list[dict[str, Any]], list[Column]]:
     return rows, used([*columns, Column("WHY", "why", wide=True)], rows)
 
 
+def _write_moving(out: Output, moving: Sequence[Mapping[str, Any]]) -> None:
+    """Write who is under way, what failed first; what is too much for a person is counted."""
+    first = sorted(moving, key=lambda row: row["state"] != "failed")[:MOST_MOVING]
+    shown = sorted(first, key=lambda row: (row["pod_id"], row["version"]))
+    out.rows("moving", shown, used(MOVING_COLUMNS, shown))
+    if more := len(moving) - len(shown):
+        out.write(f"{more:,} more: podctl migrations status -o json\n")
+
+
 def _write_actions(out: Output, actions: Sequence[str]) -> None:
     if actions:
         out.write("\n")
-    for action in actions:
+    for action in actions[:MOST_ACTIONS]:
         out.write(f"next: {action}\n")
+    more = len(actions) - MOST_ACTIONS
+    if more > 0:
+        out.write(f"{more:,} more to do: podctl migrations status -o json\n")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from podwork_migrations.plan.cells import Cell
-from podwork_migrations.plan.status import MovingLine, PlanLine, PodLine, Status, VersionLine
+from podwork_migrations.plan.status import Lag, MovingLine, PlanLine, PodLine, Status, VersionLine
 from podwork_ops.cli.output import Column, age, moment
 from podwork_ops.cli.run_rows import of_total, percent, rate
 from podwork_ops.masking import mask
@@ -38,6 +38,7 @@ MOVING_COLUMNS = [
     Column("DONE", "share", percent, right=True),
     Column("RATE", "rows_per_second", rate, right=True),
     Column("ETA", "eta_seconds", age, right=True),
+    Column("LAG", "lag_words", right=True),
     Column("BEAT", "heartbeat_seconds", age, right=True),
     Column("ATTEMPT", "attempts", right=True),
     Column("WHY", "why", wide=True),
@@ -153,6 +154,9 @@ def _moving_row(line: MovingLine, name: str | None) -> dict[str, Any]:
         "share": None if share is None else round(min(1.0, share), 6),
         "rows_per_second": _rounded(line.rows_per_second),
         "eta_seconds": _rounded(line.eta_seconds),
+        "replica_lag_seconds": _rounded(line.lag.seconds) if line.lag else None,
+        "replica_lag_words": _lag_words(line.lag),
+        "replica_lag_why": (line.lag.why or None) if line.lag else None,
         "throttle_reason": mask(line.throttle_reason) or None,
         "heartbeat_seconds": _rounded(line.heartbeat_seconds),
         "attempts": line.attempts,
@@ -173,8 +177,24 @@ def shown_moving(row: dict[str, Any]) -> dict[str, Any]:
         "rows_per_second": row["rows_per_second"] if is_going else None,
         "eta_seconds": row["eta_seconds"] if is_going else None,
         "attempts": row["attempts"] or None,
-        "why": brief(row["error"] if row["state"] == "failed" else row["throttle_reason"]),
+        "lag_words": row["replica_lag_words"] if is_going else None,
+        "why": brief(row["error"] if row["state"] == "failed" else row["throttle_reason"] or _stopped(row)),
     }
+
+
+def _lag_words(lag: Lag | None) -> str | None:
+    """Return how far replicas are behind, for people: 12s, stopped, ? where it could not be asked."""
+    if lag is None:
+        return None
+    if lag.seconds is not None:
+        return age(lag.seconds)
+    return "stopped" if lag.is_known else "?"
+
+
+def _stopped(row: Mapping[str, Any]) -> str | None:
+    """Return why replicas do not follow, if that is known."""
+    why = row["replica_lag_why"] if row["replica_lag_words"] == "stopped" else None
+    return f"a replica does not follow: {why}" if why else None
 
 
 def next_actions(status: Status) -> list[str]:

@@ -90,6 +90,7 @@ def sentence(status: Status, waits: Mapping[int, str], at: datetime) -> str:
         words = [f"pod {row['pod_id']} {row['id']} {row['state']}", row["stage_words"], row["rows"]]
         words += [rate(row["rows_per_second"])] if row["rows_per_second"] else []
         words += [f"ETA {age(row['eta_seconds'])}"] if row["eta_seconds"] is not None else []
+        words += [f"lag {row['lag_words']}"] if row["lag_words"] else []
         parts.append(", ".join(filter(None, [*words, row["why"]])))
     return "; ".join(parts)
 
@@ -125,6 +126,7 @@ def _end(row: dict[str, Any]) -> Text:
     """Return how a pod's line ends: what it does, for how long, when it was last heard of."""
     text = Text("" if row["eta_seconds"] is None else f"ETA {age(row['eta_seconds'])}  ")
     text.append(f"beat {age(row['heartbeat_seconds'])}", style="dim")
+    text.append(f"  lag {row['lag_words']}" if row["lag_words"] else "")
     text.append(f"  {row['id'].partition('_')[2] or row['id']}")
     words = [row["state"] if row["state"] != "running" else "", row["stage_words"] or ""]
     text.append("".join(f"  {word}" for word in words if word), style=STYLES.get(row["state"], ""))

@@ -1,8 +1,9 @@
 """`podctl migrations status`: how plans stand, with a row for each pod; or what one pod's own ledger says.
 
-Promises: it changes nothing, and asks the directory's database alone, so that pods which are away hide
-nothing; `--pod` asks that pod's shard, which has the truth. Leaves to others: rows (`migration_rows`), the
-look (`migration_report`), watching (`migration_watch`), the ledger's look (`migration_ledger`).
+Promises: it changes nothing, and pods which are away hide nothing: plans are read from the directory's
+database, and a few pods are asked beside it; `--pod` asks that pod's shard, which has the truth. Leaves to
+others: rows (`migration_rows`), the look (`migration_report`), watching (`migration_watch`), the ledger's
+look (`migration_ledger`), how far replicas are behind (`migration_lag`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import click
 from podwork_migrations.plan.status import Outcome
 from podwork_ops.cli.commands import Command
 from podwork_ops.cli.migration_choice import plan_argument
+from podwork_ops.cli.migration_lag import with_lags
 from podwork_ops.cli.migration_ledger import write_ledger
 from podwork_ops.cli.migration_report import write
 from podwork_ops.cli.migration_waiting import waits
@@ -79,7 +81,7 @@ def status(
         if watch:
             code = watch_plan(session, platform, plan, every_seconds)
             return CODES[platform.migrations.status(plan).outcome] if with_code else code
-        found = platform.migrations.status(plan)
+        found = with_lags(platform, platform.migrations.status(plan))
         deeds = platform.migrations.deeds(plan) if plan is not None else []
         write(session.out, found, waits(platform, found), deeds)
     return CODES[found.outcome] if with_code else None

@@ -21,6 +21,7 @@ from podwork.errors import PodworkError
 from podwork_migrations.plan.states import PlanState
 from podwork_migrations.plan.status import Outcome, PlanLine, Status
 from podwork_ops.cli.keyboard import Keyboard
+from podwork_ops.cli.migration_lag import with_lags
 from podwork_ops.cli.migration_report import write
 from podwork_ops.cli.migration_rows import document_of
 from podwork_ops.cli.migration_screen import screen, sentence
@@ -45,7 +46,7 @@ def watch_plan(session: Session, platform: Platform, number: int | None, every_s
     number = first.number
 
     def look() -> Look:
-        status = platform.migrations.status(number)
+        status = with_lags(platform, platform.migrations.status(number))
         return status, waits(platform, status)
 
     is_screen = on_screen() and not session.out.json

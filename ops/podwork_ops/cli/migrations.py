@@ -13,6 +13,7 @@ from podwork_ops.cli import (
     migration_new,
     migration_plan,
     migration_plan_changes,
+    migration_restored,
     migration_status,
 )
 from podwork_ops.cli.commands import Group
@@ -47,6 +48,7 @@ for command in (
     migration_changes.skip,
     migration_changes.revert,
     migration_changes.cutover,
+    migration_restored.restored,
     migration_drift.drift,
 ):
     migrations.add_command(command)

@@ -115,6 +115,17 @@ def mebibytes(number: float) -> str:
     return f"{number / 1024 / 1024:.0f}M"
 
 
+def size_in_bytes(number: float) -> str:
+    """Write a number of bytes in one unit: 812, 30K, 1.2M, 4.0G."""
+    if number < 1024:
+        return f"{number:.0f}"
+    for unit in "KMGT":
+        number /= 1024
+        if number < 1024 or unit == "T":
+            break
+    return f"{number:.0f}{unit}" if number >= 10 else f"{number:.1f}{unit}"
+
+
 def count(number: float) -> str:
     """Write a number with thousands separated."""
     return f"{number:,}"

@@ -6,6 +6,7 @@ not removed; passwords in URLs are never shown.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from podwork_ops.cli.session import Session, confirm, session
 from podwork_ops.cli.values import POD, Label
 from podwork_ops.composition import Platform
 from podwork_ops.errors import PodConflict
-from podwork_pods.errors import RegistryUnavailable, UnknownPod
+from podwork_pods.errors import DirectoryUnavailable, RegistryUnavailable, UnknownPod
 from podwork_pods.masking import mask_url
 from podwork_pods.pod import Pod, PodState
 
@@ -165,6 +166,8 @@ def remove(session: Session, pod_id: int, yes: bool, dry_run: bool) -> None:
         if not dry_run:
             confirm(f"remove pod {pod_id} from the registry", yes)
             platform.registry.remove(pod_id)
+            with suppress(DirectoryUnavailable):  # without tables of plans there is nothing to forget
+                platform.migrations.blocking.forget(pod_id, registered=False)
     _report(session, pod, "removed", dry_run)
 
 

@@ -20,7 +20,8 @@ from podwork.settings import LoadedSettings, load
 from podwork_ops.cli.invocation import Invocation
 from podwork_ops.cli.output import Output
 from podwork_ops.composition import Platform, open_platform
-from podwork_ops.errors import ConfirmationNeeded, Declined, exit_code
+from podwork_ops.errors import ConfirmationNeeded, Declined
+from podwork_ops.exit_code_table import exit_code
 from podwork_ops.masking import mask
 
 P = ParamSpec("P")

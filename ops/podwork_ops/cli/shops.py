@@ -1,4 +1,7 @@
-"""`podctl shops`: which pod owns a shop. A shop's first pod is given here; a later one only by a move."""
+"""`podctl shops`: which pod owns a shop, and what it has there.
+
+A shop's first pod is given here; a later one only by a move.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 import click
 
 from podwork.interventions import Interventions
+from podwork_ops.cli import shop_report
 from podwork_ops.cli.commands import Group
 from podwork_ops.cli.output import Column
 from podwork_ops.cli.pod_options import pod_option, pods_meant
@@ -28,7 +32,8 @@ COLUMNS = [
 LARGEST_WEIGHT = 1000
 """More is a typing mistake, or a shop that needs a pod of its own."""
 
-shops = Group("shops", help="Find the pod of a shop; assign shops to pods.")
+shops = Group("shops", help="Find the pod of a shop; see one whole; assign shops to pods.")
+shops.add_command(shop_report.get)
 
 
 @shops.command("locate", examples=["podctl shops locate 330", "podctl shops locate 330 331 -o json"])

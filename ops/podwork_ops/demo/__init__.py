@@ -1,8 +1,8 @@
 """`podctl demo`: the platform's main jobs on real input, with kills in mid-run and a check at the end.
 
 `runbook` is the demo from top to bottom; the other files are its steps: `installed`, `dataset`,
-`placement`, `loading` (with `bulk` and `schema`), `workers`, `monitor`, `backfill`, `expectation`, `check`,
-`net_prices`, `report`.
+`placement`, `loading` (with `bulk` and `schema`), `workers`, `monitor`, `largest_shop` (with `tables`),
+`backfill`, `expectation`, `check`, `net_prices`, `report`.
 `jobs` is the application that the workers load. Needs the extra `podwork[demo]`.
 """
 

@@ -31,7 +31,7 @@ class Monitor:
     def __init__(self, inspections: Mapping[int, Inspection], workers: Workers, logs: Path) -> None:
         self._inspections = inspections
         self._workers = workers
-        self._logs = logs
+        self.logs = logs
         self._begun = self._moved = time.monotonic()
         self._last_seen: object = None
         self.emptied_seconds: dict[int, float] = {}
@@ -68,6 +68,11 @@ class Monitor:
 
         self._wait(lambda unfinished: reclaimed() >= kill.held or unfinished == 0, progress, 0)
         return reclaimed()
+
+    def look_beside(self, progress: Progress) -> None:
+        """Look once at jobs and workers while something else is waited for. Raises WorkerEnded."""
+        self._workers.check()
+        progress(sum(each.unfinished for each in self._all_counts().values()))
 
     def kill_one(self) -> Kill | None:
         """Kill the worker of the pod with most to do, at a moment when it holds jobs, and start another.
@@ -129,7 +134,7 @@ class Monitor:
             self._last_seen, self._moved = seen, time.monotonic()
         idle_seconds = time.monotonic() - self._moved
         if idle_seconds > STALL_SECONDS:
-            raise Stalled(idle_seconds, stuck, self._logs)
+            raise Stalled(idle_seconds, stuck, self.logs)
 
 
 def _describe(counts: Mapping[int, Counts]) -> str:

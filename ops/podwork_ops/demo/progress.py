@@ -27,6 +27,18 @@ class Step(Protocol):
         """Say how far the step is."""
         ...
 
+    def beside(self, name: str, total: int) -> Beside:
+        """Show something that goes on beside the step, from now to the step's end."""
+        ...
+
+
+class Beside(Protocol):
+    """Something that goes on beside a step."""
+
+    def reach(self, done: int, words: str) -> None:
+        """Say how far it is, in words (22 characters have room beside a bar) and as a number."""
+        ...
+
 
 class Parts(Protocol):
     """One step in progress that has parts, which go on side by side."""
@@ -111,9 +123,28 @@ class _Lines:
             self._said = time.monotonic()
             self._steps.say(f"{self._name}: {done:,} of {self._total:,} {self._unit}")
 
+    def beside(self, name: str, _total: int) -> _LineBeside:
+        """Say it as the step is said: a line now and then."""
+        return _LineBeside(self._steps, name)
+
     def end(self) -> None:
         amount = f"{_amount(self._total, self._unit)}, " if self._total else ""
         self._steps.say(f"{self._name}: {amount}{time.monotonic() - self._begun:.1f} s")
+
+
+class _LineBeside:
+    """Something beside a step, as lines."""
+
+    def __init__(self, steps: Steps, name: str) -> None:
+        self._steps = steps
+        self._name = name
+        self._said = time.monotonic()
+
+    def reach(self, _done: int, words: str) -> None:
+        """Say it, unless something was said a moment ago."""
+        if time.monotonic() - self._said >= PLAIN_INTERVAL_SECONDS:
+            self._said = time.monotonic()
+            self._steps.say(f"  {self._name}: {words}")
 
 
 class _Bar:
@@ -128,10 +159,26 @@ class _Bar:
         """Draw it."""
         self._progress.update(self._task, completed=done)
 
+    def beside(self, name: str, total: int) -> _BarBeside:
+        """Draw it as a bar below the step's."""
+        return _BarBeside(self._progress, name, total)
+
     def end(self) -> None:
         """Fill it."""
         total = self._total or 1
         self._progress.update(self._task, total=total, completed=total)
+
+
+class _BarBeside:
+    """Something beside a step, as a bar with words."""
+
+    def __init__(self, progress: Progress, name: str, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task(f"  {name}", total=total, unit="", words="")
+
+    def reach(self, done: int, words: str) -> None:
+        """Draw it."""
+        self._progress.update(self._task, completed=done, words=words)
 
 
 class _Bars:
@@ -181,6 +228,8 @@ class _Amount(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Draw the column."""
+        if "words" in task.fields:
+            return Text(task.fields["words"], style="green", no_wrap=True)
         unit = task.fields["unit"]
         if not unit:
             return Text()

@@ -2,8 +2,9 @@
 
 Owns: `DemoReport`, its verdict, its table and its JSON. Promises: `ok` is true only if every check held:
 each basket has exactly one right order, revenues are right, every row is in its shop's pod, nothing is
-dead, and the kill was survived, that is, at least one job was reclaimed; the backfill did every line, was
-interrupted, and all its runs succeeded; both migrations are applied on every pod, one after a retry.
+dead, and the kill was survived, that is, at least one job was reclaimed; a shop has moved, if there was a pod
+to move to; the backfill did every line, was interrupted, and all its runs succeeded; both migrations are
+applied on every pod, one after a retry.
 """
 
 from __future__ import annotations
@@ -80,6 +81,46 @@ class Backfill:
 
 
 @dataclass(frozen=True, slots=True)
+class ShopMove:
+    """The largest shop's move from pod to pod."""
+
+    shop_id: int
+    from_pod: int
+    to_pod: int
+    state: str
+    """How it ended; it was to be done."""
+    reason: str
+    """Why it ended so, as its log says."""
+    rows: int
+    """How many rows the shop had when the move began."""
+    jobs: int
+    """How many of its jobs went along."""
+    blocked_seconds: float
+    """How long its writes stood still: from fenced to open, by the move's log."""
+    seconds: float
+
+    def __str__(self) -> str:
+        if self.state != "done":
+            return f"shop {self.shop_id} did not move to pod {self.to_pod}: {self.state}, {self.reason}"
+        return f"shop {self.shop_id} is on pod {self.to_pod}; its writes stood still for {self._blocked}"
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line if it is not as it must be."""
+        if self.state != "done":
+            yield str(self)
+
+    def verdicts(self) -> Iterator[str]:
+        """Yield what is to be told of a move that is done."""
+        went = f"{self.rows:,} rows and " + (f"{self.jobs:,} jobs" if self.jobs else "no job left to do")
+        yield f"shop {self.shop_id} moved from pod {self.from_pod} to pod {self.to_pod} with {went}"
+        yield f"its writes stood still for {self._blocked}, and every order is where the shop is"
+
+    @property
+    def _blocked(self) -> str:
+        return f"{self.blocked_seconds:.2f} s"
+
+
+@dataclass(frozen=True, slots=True)
 class DemoReport:
     """The whole result."""
 
@@ -90,6 +131,8 @@ class DemoReport:
     run_seconds: float
     """From the first job enqueued to the last one finished."""
     backfill: Backfill | None = None
+    move: ShopMove | None = None
+    """None: there was one pod."""
     form: str = "embedded"
     """What the stack was made of."""
     step_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -116,6 +159,10 @@ class DemoReport:
             yield f"{self.total('dead'):,} jobs in the dead set"
         if not self.total("reclaimed"):
             yield "no job was reclaimed"
+        if self.move:
+            yield from self.move.problems()
+        elif len(self.pods) > 1:
+            yield "no shop moved"
         yield from self.backfill.problems() if self.backfill else ["there was no backfill"]
         yield from self.findings[:SHOWN_FINDINGS]
         if len(self.findings) > SHOWN_FINDINGS:
@@ -137,6 +184,7 @@ class DemoReport:
             "form": self.form,
             "pods": [{**asdict(row), "jobs_per_second": round(row.jobs_per_second, 1)} for row in self.pods],
             "kill": asdict(self.kill) if self.kill else None,
+            "move": asdict(self.move) if self.move else None,
             "backfill": asdict(self.backfill) if self.backfill else None,
             "step_seconds": {name: round(seconds, 3) for name, seconds in self.step_seconds.items()},
             "problems": list(self.problems()),
@@ -153,6 +201,7 @@ class DemoReport:
             lines = self.backfill.lines if self.backfill else 0
             for verdict in (
                 "every check held: one order per basket, equal revenues, no row misplaced",
+                *(self.move.verdicts() if self.move else ()),
                 "both migrations are applied on every pod, once, though one had failed",
                 f"the backfill survived restarts and a kill: {lines:,} net prices to the cent",
             ):

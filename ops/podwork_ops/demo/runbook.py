@@ -23,16 +23,19 @@ from podwork_ops.demo.check import Contents, check, read_contents
 from podwork_ops.demo.errors import NothingToKill
 from podwork_ops.demo.expectation import aggregate
 from podwork_ops.demo.installed import find_transactions
+from podwork_ops.demo.largest_shop import move_largest
 from podwork_ops.demo.loading import Load, load
 from podwork_ops.demo.monitor import Monitor, Progress
 from podwork_ops.demo.net_prices import check_net_prices
 from podwork_ops.demo.options import DemoOptions
 from podwork_ops.demo.placement import spread
 from podwork_ops.demo.progress import Steps
-from podwork_ops.demo.report import DemoReport, Kill, PodRow
+from podwork_ops.demo.report import DemoReport, Kill, PodRow, ShopMove
 from podwork_ops.demo.stack import DemoStack, demo_stack
 from podwork_ops.demo.workers import Workers
 
+MOVE_AT = 0.1
+"""The share of the jobs that is done when the largest shop begins to move."""
 KILL_AT = 0.4
 """The share of the jobs that is done when a worker is killed."""
 KILL_TRIES = 5
@@ -68,7 +71,7 @@ def _run_on(stack: DemoStack, platform: Platform, table: pa.Table, steps: Steps)
         baskets = dataset.baskets(table)
         monitor.begin()
         enqueue(baskets, steps)
-        kill = run_and_kill(monitor, baskets, steps)
+        kill, move = run_move_and_kill(platform, monitor, table, baskets, steps)
         run_seconds = monitor.run_seconds()
         done = {pod_id: monitor.totals(pod_id) for pod_id in monitor.pod_ids}
         of_pod = tables_by_pod(platform, table)
@@ -82,7 +85,8 @@ def _run_on(stack: DemoStack, platform: Platform, table: pa.Table, steps: Steps)
         for pod_id, mine in of_pod.items():
             findings += check_net_prices(engine(pod_id), mine)
     rows = [_pod_row(contents, monitor, done[contents.pod_id]) for contents in shards]
-    return DemoReport(len(baskets), rows, [str(each) for each in findings], kill, run_seconds, backfill)
+    problems = [str(each) for each in findings]
+    return DemoReport(len(baskets), rows, problems, kill, run_seconds, backfill, move)
 
 
 def assign_shops(platform: Platform, table: pa.Table, steps: Steps) -> None:
@@ -132,21 +136,26 @@ def _rows(baskets: list[Basket], progress: Progress = lambda _: None) -> Iterato
         yield {"shop_id": shop_id, "basket_id": basket_id}
 
 
-def run_and_kill(monitor: Monitor, baskets: list[Basket], steps: Steps) -> Kill:
-    """Wait until all jobs are done; on the way, kill the worker of one pod and start another."""
+def run_move_and_kill(
+    platform: Platform, monitor: Monitor, table: pa.Table, baskets: list[Basket], steps: Steps
+) -> tuple[Kill, ShopMove | None]:
+    """Wait until all jobs are done; on the way, move a shop, then kill a worker and start another."""
     total = len(baskets)
     with steps.step("run the jobs", total, "jobs") as step:
 
         def progress(unfinished: int) -> None:
             step.reach(total - unfinished)
 
+        monitor.wait_until_left(round(total * (1 - MOVE_AT)), progress)
+        lines = dataset.lines_by_shop(table)
+        move = move_largest(platform, monitor, lines, owners(platform), step, steps, progress)
         kill = _kill(monitor, baskets, progress, steps)
         killed_at = monitor.run_seconds()
         reclaimed = monitor.wait_until_reclaimed(kill, progress)
         seconds = monitor.run_seconds() - killed_at
         steps.say(f"  another worker took over: {reclaimed} jobs reclaimed after {seconds:.1f} s")
         monitor.wait_until_left(0, progress)
-    return kill
+    return kill, move
 
 
 def _kill(monitor: Monitor, baskets: list[Basket], progress: Progress, steps: Steps) -> Kill:

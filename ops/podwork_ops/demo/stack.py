@@ -22,6 +22,8 @@ from podwork_ops.demo.progress import Steps
 from podwork_ops.local.stack import LocalStack
 from podwork_ops.local.state import Health
 
+TABLES = "podwork_ops.demo.tables:tables"
+
 
 class DemoStack:
     """A stack that is up. `spoilt` is set when its contents are worth a look after the end."""
@@ -42,6 +44,7 @@ def demo_stack(options: DemoOptions, steps: Steps) -> Iterator[DemoStack]:
             up = LocalStack.up(directory, options.pods, options.served, guarded=not options.keep)
         stack = DemoStack(directory, Path(up.config), options.form)
         write_migrations(directory, stack.config)
+        _declare_tables(stack.config)
         yield stack
     except Exception:
         _leave(directory, options, steps)
@@ -53,6 +56,12 @@ def demo_stack(options: DemoOptions, steps: Steps) -> Iterator[DemoStack]:
         _leave(directory, options, steps)
     else:
         _remove(directory)
+
+
+def _declare_tables(config: Path) -> None:
+    """Say in the settings which rows are a shop's: workers move no shop without that."""
+    with config.open("a", encoding="utf-8") as settings:
+        settings.write(f'\n[moves]\ntables = "{TABLES}"\n')
 
 
 def _choose(options: DemoOptions) -> Path:
@@ -86,6 +95,7 @@ the stack is up; look at it:
     export PODWORK_CONFIG={shlex.quote(f"{directory}/podwork.toml")}
     podctl queues list
     podctl migrations status
+    podctl moves list --all
     podctl shops list --pod 1
     podctl local status --dir {folder}
 run a worker of pod 1 again:

@@ -58,6 +58,7 @@ OPTIONS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "target_seconds": (_is_duration, "give a number of seconds above 0"),
     "batch_size": (_is_count, "give a whole number from 1"),
     "most_rows": (_is_count, "give a whole number from 1"),
+    "least_rows": (_is_count, "give a whole number from 1"),
     "parallel": (_is_count, "give a whole number from 1"),
     "time_slice_seconds": (_is_duration, "give a number of seconds above 0"),
     "batch_attempts": (_is_count, "give a whole number from 1"),

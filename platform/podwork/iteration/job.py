@@ -63,6 +63,8 @@ class IterationJob(Job):
     """How many rows the first batch holds."""
     most_rows: ClassVar[int] = 10_000
     """How many rows a batch holds at most."""
+    least_rows: ClassVar[int] = 1
+    """A batch that was too slow does not get smaller than this; one that failed does."""
     parallel: ClassVar[int] = 1
     """How many partitions of a run are worked on at once, at most."""
     time_slice_seconds: ClassVar[float] = 60.0

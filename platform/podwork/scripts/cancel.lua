@@ -1,8 +1,9 @@
 -- cancel: end jobs by a person's hand, wherever they stand.
 -- ARGV: state they must be in ('' for any), counter of the totals, then ids
--- Answers: for each id 'ended', 'stopping' (it runs: its process is told, and it will not run again), 'missing', or
---          the state in which it is instead of the wanted one.
--- Uses: rooms, slots, ending, places.
+-- Answers: for each id 'ended', 'stopping' (it runs: its process is told, and it will not run again), 'missing',
+--          'travelling' (its shop is being moved: it was left alone), or the state in which it is instead of the wanted
+--          one.
+-- Uses: rooms, slots, ending, places, noting.
 -- Keys: dead, held:{incarnation}, jobs:{shop}, orders:{incarnation}, schedule, sizes, totals.
 -- The id of a ready job stays in its lane, without a record: the claim passes over it (claim.lua).
 
@@ -19,6 +20,7 @@ local function cancel(id, wanted)
   local shop = shop_of(id)
   local record = shop and redis.call('HGET', JOBS .. shop, id)
   if not record then return 'missing' end
+  if travels(shop) then return 'travelling' end
   local place, where = place_of(id)
   if wanted ~= '' and place ~= wanted then return place end
   if place == 'held' then return stop(id, where) end

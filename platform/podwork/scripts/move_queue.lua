@@ -1,8 +1,9 @@
 -- move_queue: let jobs wait in another queue.
 -- ARGV: the other queue, then ids
--- Answers: for each id 'moved', 'missing', or 'held' (it runs, and was left alone).
--- Uses: slots, places.
--- Keys: idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, outside:{queue}, processes, ring:{queue}, sizes.
+-- Answers: for each id 'moved', 'missing', or 'held' (it runs, and was left alone), 'travelling' (its shop is being moved:
+--          likewise).
+-- Uses: slots, places, lanes, noting.
+-- Keys: idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, processes, ring:{queue}, sizes.
 -- Guards that an id stands in one lane only: a claim that met it in its old one would run it out of turn. Finding it
 -- there costs what the shop's own lane costs.
 
@@ -12,19 +13,14 @@ local function move(id)
   local shop = shop_of(id)
   local record = shop and redis.call('HGET', JOBS .. shop, id)
   if not record then return 'missing' end
+  if travels(shop) then return 'travelling' end
   local place, before = place_of(id), queue_of(record)
   if place == 'held' then return 'held' end
   if before == queue then return 'moved' end
   redis.call('HSET', JOBS .. shop, id, (string.gsub(record, '^(%S+) %S+', function(extras) return extras .. ' ' .. queue end)))
   if place ~= 'ready' then return 'moved' end
-  local lane = LANE .. before .. ':' .. shop
   give_grant(id)
-  redis.call('LREM', lane, 0, id)
-  redis.call('HINCRBY', SIZES, before, -1)
-  if redis.call('EXISTS', lane) == 0 then
-    redis.call('LREM', RING .. before, 1, shop)
-    redis.call('SREM', OUTSIDE .. before, shop)
-  end
+  leave_lane(before, shop, id)
   enter(queue, shop, { id })
   return 'moved'
 end

@@ -15,18 +15,21 @@ local LOCKS, ENDED, SUCCESSES = 'podwork:locks:', 'podwork:ended', 'podwork:succ
 local SCHEDULES, TICKS, CATALOGUES = 'podwork:schedules', 'podwork:ticks:', 'podwork:catalogues:'
 local CARRIED, RELAY, GENERATION = 'podwork:carried', 'podwork:relay', 'podwork:generation'
 local SELECTION, CHOSEN = 'podwork:selection:', 'podwork:chosen:'
+local BROUGHT, ARRIVED = 'podwork:brought:', 'podwork:arrived:'
+local SINCE, ASIDE = 'podwork:since:', 'podwork:aside:'
 
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- The gate's answer for a shop: state ('open', 'hold', 'moved'), epoch, pod.
+-- The gate's answer for a shop: state ('open', 'pausing', 'hold', 'moved'), epoch, pod, and the mover epoch of who set
+-- it (0: nobody who moves shops).
 local function gate_of(shop)
   local gate = redis.call('HGET', GATE, shop)
-  if not gate then return 'open', 0, 0 end
-  local state, epoch, pod = string.match(gate, '^(%a+) (%d+) (%d+)$')
-  return state, tonumber(epoch), tonumber(pod)
+  if not gate then return 'open', 0, 0, 0 end
+  local state, epoch, pod, mover = string.match(gate, '^(%a+) (%d+) (%d+) ?(%d*)$')
+  return state, tonumber(epoch), tonumber(pod), tonumber(mover) or 0
 end
 
 -- A lease that is over is written as 0, so that no renewal can bring it back while jobs are being reclaimed.

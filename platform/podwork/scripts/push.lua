@@ -2,7 +2,7 @@
 -- ARGV: for each group: queue, shop, epoch, due (ms, 0: now), fresh (1: ids never used before), count, then
 --       id, record ...
 -- Answers: {accepted, refusal ...}; a refusal is {group from 1, 'HOLD'} or {group, 'MOVED', pod, epoch}.
--- Uses: gates, handing.
+-- Uses: gates, handing, noting.
 -- Keys: gate, jobs:{shop}, lane:{queue}:{shop}, ring:{queue}, schedule, sizes, totals.
 -- Guards J3: a push under an epoch that is not the gate's is answered, never stored.
 
@@ -27,6 +27,7 @@ while at <= #ARGV do
   end
   if #ids > 0 then
     accepted = accepted + #ids
+    if gated and travels(shop) then for _, id in ipairs(ids) do note(shop, id) end end
     local alone = fresh and due == '0' and #ARGV == 8
     if alone and hand_straight(queue, shop, ARGV[7], ARGV[8]) then
       break

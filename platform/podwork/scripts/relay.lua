@@ -3,7 +3,7 @@
 --       locks (count), and digest, period, conflict for each lock.
 -- Answers: false when another relay has begun since; otherwise {batch, fate ...}, the fate of each job: 'stored',
 --          'there' (it came before), 'ended' (it came and ended, or another job stands for it), 'HOLD', 'MOVED'.
--- Uses: gates, storing, outbox.
+-- Uses: gates, storing, outbox, noting.
 -- Keys: carried, ended, generation, jobs:{shop}, locks:{shop}, relay, totals.
 -- Guards J3, and that a job of the outbox is stored once in its life: a relay that slept is refused by the token, and
 -- what it knew is asked for again; whatever ended stays in `ended` until its row is gone (relay_forget.lua).
@@ -30,7 +30,10 @@ local function fate_of(queue, shop, epoch, due, id, record, locks)
   end
   -- A lock of its own from a life that is not here any more must not pass for the job itself.
   for _, lock in ipairs(locks) do
-    if owner_of(shop, lock[1]) == id then redis.call('HDEL', LOCKS .. shop, lock[1]) end
+    if owner_of(shop, lock[1]) == id then
+      redis.call('HDEL', LOCKS .. shop, lock[1])
+      note(shop, 'lock ' .. lock[1])
+    end
   end
   if store_locked(queue, shop, due, id, record, locks)[1] ~= 'kept' then return 'stored' end
   end_row(id)

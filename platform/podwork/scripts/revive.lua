@@ -1,7 +1,8 @@
 -- revive: let dead jobs run again from the start, and scheduled ones now.
 -- ARGV: state they must be in ('dead', 'scheduled', or '' for either), then ids
--- Answers: for each id 'queued', 'missing', or the state in which it is instead.
--- Uses: ending, places.
+-- Answers: for each id 'queued', 'missing', 'travelling' (its shop is being moved: it was left alone), or the state in
+--          which it is instead.
+-- Uses: ending, places, noting.
 -- Keys: dead, idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, locks:{shop}, processes, ring:{queue},
 --       schedule, sizes, totals.
 -- A dead job lost its lock; it takes it again if it is free, and runs without it otherwise.
@@ -17,6 +18,7 @@ local function revive(id, wanted)
   local shop = shop_of(id)
   local record = shop and redis.call('HGET', JOBS .. shop, id)
   if not record then return 'missing' end
+  if travels(shop) then return 'travelling' end
   local place = place_of(id)
   if place ~= wanted and (wanted ~= '' or (place ~= 'dead' and place ~= 'scheduled')) then return place end
   if place == 'dead' then

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from podwork.gate import Gate, read_gate
 from podwork.holds import Hold, read_hold
 from podwork.inspection.reading import Found, Held, held_value, job_state
 from podwork.inspection.states import JobState
@@ -100,14 +101,6 @@ class Position(NamedTuple):
     is_outside: bool
 
 
-class Gate(NamedTuple):
-    """What the shop's gate says."""
-
-    state: str = "open"
-    epoch: int = 0
-    pod_id: int = 0
-
-
 class Facts(NamedTuple):
     """All of it; `job` is None when the job is not here."""
 
@@ -136,7 +129,7 @@ class Facts(NamedTuple):
 def ask(store: Store, job_id: str) -> Facts:
     """Return what is known about a job. Raises StoreUnavailable."""
     now_ms, gate, place, processes, holds, limits, sizes = store.call("why", job_id)
-    facts = Facts(now_ms / 1000, _gate(gate), [_process(one, now_ms) for one in processes])
+    facts = Facts(now_ms / 1000, read_gate(gate), [_process(one, now_ms) for one in processes])
     if place is None:
         return facts
     state, where, more, stored, position = place
@@ -149,13 +142,6 @@ def ask(store: Store, job_id: str) -> Facts:
         limits=[_limit(limit) for limit in limits],
         sizes={name: int(size) for name, size in _fields(sizes).items()},
     )
-
-
-def _gate(text: bytes) -> Gate:
-    if not text:
-        return Gate()
-    state, epoch, pod_id = text.decode().split(" ")
-    return Gate(state, int(epoch), int(pod_id))
 
 
 def _process(answer: Sequence[Any], now_ms: int) -> Process:

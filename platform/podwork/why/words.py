@@ -147,7 +147,7 @@ def on_hold(facts: Facts, code: Code, hold: Hold) -> Why:
 def gate(facts: Facts, job: JobState) -> Why:
     """The shop's gate is not open."""
     details = {"shop_id": job.shop_id, "epoch": facts.gate.epoch}
-    if facts.gate.state == "hold":
+    if facts.gate.state in {"pausing", "hold"}:
         sentence = f"shop {job.shop_id} is being switched to another pod"
         return Why(Code.GATE_HOLD, sentence, f"wait; see: podctl shops locate {job.shop_id}", details)
     pod_id = facts.gate.pod_id

@@ -79,9 +79,14 @@ def start(
     portrait: Portrait,
     runnable: Runnable,
     heard: Callable[[Pulse], None],
+    told: Callable[[str], None],
     isolation: Isolation | None,
 ) -> Threads:
-    """Start the threads of a registered child; `heard` is told what each heartbeat hears, in its thread."""
+    """Start the threads of a registered child.
+
+    `heard` is told what each heartbeat hears, `told` each order that comes over the channel: both in the
+    thread that hears it.
+    """
     queues, life, outage, tally = (
         connections.queues,
         surroundings.life,
@@ -91,7 +96,7 @@ def start(
     connections.client.observe_push = tally.enqueued
     spec.app.bind(connections.client, connections.iterations)
     prefetch = Prefetch(spec.threads, spec.prefetch_seconds)
-    manager = Manager(queues, QueueOrder(spec.queues), prefetch, tally, life, outage)
+    manager = Manager(queues, QueueOrder(spec.queues), prefetch, tally, life, outage, told)
     portrait.manager = manager
     if isolation is not None:
         isolation.observe_push = tally.enqueued

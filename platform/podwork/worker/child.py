@@ -17,6 +17,7 @@ connections, registration, threads (`boot`), work, end (`farewell`). Promises:
 | `stop` | drains and ends; nobody follows it, and with the last child the worker ends |
 | `dump` | stacks of all threads, and of job processes, to standard error |
 | `cancel {id}` | the job is asked to stop (`JobContext.should_stop`, `cancelled`) and never runs again |
+| `yield {shop}` | the shop is about to move: its jobs are given back, and those that run are asked to stop |
 
 Leaves to others: jobs (`Processor`), claims (`Manager`), the lease (`Heartbeat`), restarting it
 (`Supervisor`).
@@ -151,7 +152,8 @@ class Child:
             return life.EXIT_DRAINED
         threads = boot.start(
             spec, connections, surroundings, self._portrait, self._runnable,
-            lambda pulse: self._orders.put(pulse.orders), self._isolation,
+            lambda pulse: self._orders.put(pulse.orders), lambda order: self._orders.put([order]),
+            self._isolation,
         )  # fmt: skip
         self._threads = threads
         self._overruns = Overruns(threads.crew.running, self._isolation, spec.memory_limit_bytes)
@@ -208,9 +210,9 @@ class Child:
                 self._isolation.dump()  # its own stacks are written by the signal, even when it is stuck
 
     def _follow(self, order: str) -> None:
-        """Obey what a person told this process."""
+        """Obey what a person, or a mover of shops, told this process."""
         log.info("child %d is told: %s", os.getpid(), order)
-        word, _, job_id = order.partition(" ")
+        word, _, whom = order.partition(" ")
         match word:
             case "quiet":
                 self._set_quiet(True)
@@ -223,9 +225,18 @@ class Child:
                 if self._isolation is not None:
                     self._isolation.dump()
             case "cancel" if self._threads is not None:
-                self._threads.crew.running.cancel(job_id)
+                self._threads.crew.running.cancel(whom)
                 if self._isolation is not None:
-                    self._isolation.cancel(job_id)
+                    self._isolation.cancel(whom)
+            case "yield" if self._threads is not None:
+                self._yield_shop(self._threads, whom)
+
+    def _yield_shop(self, threads: boot.Threads, shop: str) -> None:
+        """Let go of a shop that is about to move: what waits at once, what runs as soon as it can."""
+        threads.manager.yield_shop(shop)
+        for job_id in threads.crew.running.yield_shop(shop, threads.manager.running()):
+            if self._isolation is not None:
+                self._isolation.ask(job_id)
 
     def _set_quiet(self, quiet: bool) -> None:
         self._portrait.quiet = quiet

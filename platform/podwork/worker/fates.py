@@ -132,7 +132,8 @@ class Fates:
         self._settlement.write(lease, "crashed", lambda queues, me: queues.crash(me, lease, error.how), times)
 
     def _snooze(self, lease: Lease, signal: Snooze, times: Times) -> None:
-        log.info(
+        log.log(
+            logging.DEBUG if signal.quiet else logging.INFO,
             "job %s (%s) snoozed for %.1f s: %s",
             lease.id,
             lease.job_class,

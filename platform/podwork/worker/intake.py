@@ -31,13 +31,16 @@ class Intake:
         moved_at: when a job came in or ended, in monotonic seconds.
     """
 
-    def __init__(self, ear: Ear, ready: ReadyJobs, held: dict[str, Lease]) -> None:
+    def __init__(
+        self, ear: Ear, ready: ReadyJobs, held: dict[str, Lease], told: Callable[[str], None]
+    ) -> None:
         self.hint = False
         self.deaf = False
         self.moved_at = time.monotonic()
         self._ear = ear
         self._ready = ready
         self._held = held
+        self._told = told
         self._again: set[str] = set()
         self._one_hears = threading.Lock()
 
@@ -102,6 +105,8 @@ class Intake:
                 raise
             for one in said:
                 reach("worker.told")
+                if one.order:
+                    self._told(one.order)
                 if one.more:
                     self.hint = True
                 fresh += self._accept(one.leases)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from podwork.errors import LeaseLost
@@ -63,6 +63,7 @@ class Manager(LifeThread):
         tally: Tally,
         life: Life,
         outage: Outage,
+        told: Callable[[str], None],
     ) -> None:
         super().__init__("podwork-manager", life)
         self._queues = queues
@@ -74,9 +75,10 @@ class Manager(LifeThread):
         self._ear = Ear(queues.store, life.incarnation)
         self._held: dict[str, Lease] = {}
         self._ready = ReadyJobs(prefetch.threads)
-        self._intake = Intake(self._ear, self._ready, self._held)
+        self._intake = Intake(self._ear, self._ready, self._held, told)
         self._ended: deque[Ended] = deque()
         self._outgoing: list[Lease] = []
+        self._yielding: deque[str] = deque()
         self._unsaid: list[Ended] = []
         self._in_doubt: set[str] = set()
         self._lost_answer = False
@@ -124,6 +126,11 @@ class Manager(LifeThread):
         """Claim again."""
         self._claiming = True
         self._dry = False
+        self._ear.ring()
+
+    def yield_shop(self, shop: str) -> None:
+        """Give back what is not started of a shop: it is about to move."""
+        self._yielding.append(shop)
         self._ear.ring()
 
     @property
@@ -277,6 +284,8 @@ class Manager(LifeThread):
         """Take away from the processors what is to be given back: from here on nobody starts it."""
         if not self._claiming or self._is_stalled():
             self._outgoing += self._ready.take_back()
+        while self._yielding:
+            self._outgoing += self._ready.take_back(self._yielding.popleft())
 
     def _give_back(self) -> None:
         if not self._outgoing:

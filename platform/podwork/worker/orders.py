@@ -1,8 +1,9 @@
-"""What a person tells one process, on its way from the heartbeat that heard it to the main thread that obeys.
+"""What one process is told, on its way from the thread that heard it to the main thread that obeys.
 
 Owns: the hand-over. Promises: `put` never blocks and does nothing but wake the main thread, so that an order
 that takes long costs no renewal of the lease; orders are taken in the order in which they were given. Leaves
-to others: what they mean (`Child`), who gives them (`podwork.interventions`, `scripts/cancel.lua`).
+to others: what they mean (`Child`), who gives them (`podwork.interventions`, `scripts/cancel.lua`,
+`scripts/pause.lua`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 
 class Orders:
-    """`quiet`, `resume`, `stop`, `dump` and `cancel {job id}`, as they came."""
+    """`quiet`, `resume`, `stop`, `dump`, `cancel {job id}` and `yield {shop}`, as they came."""
 
     def __init__(self) -> None:
         self._texts: SimpleQueue[str] = SimpleQueue()

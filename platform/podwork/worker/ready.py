@@ -53,9 +53,12 @@ class ReadyJobs:
         for _ in range(min(len(self._jobs), self._threads) - self._wake.qsize()):
             self._wake.put(None)
 
-    def take_back(self) -> list[Lease]:
-        """Take all away from the processors: from here on nobody starts them."""
-        taken = []
+    def take_back(self, shop: str | None = None) -> list[Lease]:
+        """Take all away from the processors, or those of a shop: from here on nobody starts them."""
+        taken: list[Lease] = []
+        kept: list[Lease] = []
         while (lease := self.first()) is not None:
-            taken.append(lease)
+            (taken if shop is None or lease.shop == shop else kept).append(lease)
+        if kept:
+            self.put(kept)
         return taken

@@ -1,4 +1,4 @@
-"""What the processors of a child run at this moment, and which jobs a person has cancelled.
+"""What the processors of a child run at this moment, and which of it is asked to stop.
 
 Owns: the register. Each processor writes its own entry, with one assignment when a job begins and one when it
 has ended, so that keeping it costs no lock and next to no time; others read copies. Promises: a job is in it
@@ -11,6 +11,7 @@ calls `cancel` (the child).
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class RunningJobs:
         """By processor: what it runs, since when (monotonic). Each writes its own entry."""
         self.cancelled: dict[str, None] = {}
         """Ids of the cancelled, in the order in which the word came; processors ask whether there are any."""
+        self._yielding: frozenset[Lease] = frozenset()
+        """What is held of shops that are about to move. These leases, not their jobs: given back and claimed
+        again, a job is asked nothing."""
 
     def all(self) -> list[RunningJob]:
         """Return what runs now, by processor."""
@@ -72,6 +76,14 @@ class RunningJobs:
             self.cancelled.pop(next(iter(self.cancelled)), None)
         return self.runs(job_id)
 
+    def yield_shop(self, shop: str, held: Sequence[Lease]) -> list[str]:
+        """Ask the jobs of a shop to end soon, of all that this child holds; return the ids of those that run.
+
+        A job that may start only once is not asked: it could not begin again.
+        """
+        self._yielding = frozenset(one for one in held if one.shop == shop or one in self._yielding)
+        return [job.lease.id for job in self.all() if self._is_yielding(job.lease.id)]
+
     # Asked by jobs, through their contexts
 
     def runs(self, job_id: str) -> bool:
@@ -83,5 +95,17 @@ class RunningJobs:
         return job_id in self.cancelled
 
     def should_stop(self, job_id: str) -> bool:
-        """Return whether the job is asked to end soon: the worker stops, or a person has cancelled it."""
-        return self._life.stopping or job_id in self.cancelled
+        """Return whether the job is asked to end soon.
+
+        So it is when the worker stops, when a person has cancelled it, and when its shop is about to move.
+        """
+        return self._life.stopping or job_id in self.cancelled or self._is_yielding(job_id)
+
+    def _is_yielding(self, job_id: str) -> bool:
+        if not self._yielding:
+            return False
+        return any(
+            entry[0] in self._yielding and not entry[1].policy.at_most_once
+            for entry in list(self.now.values())
+            if entry is not None and entry[0].id == job_id
+        )

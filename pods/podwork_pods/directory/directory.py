@@ -9,7 +9,7 @@ change log. Works on MariaDB, MySQL and SQLite alike, and over forks. Leaves to 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -61,15 +61,23 @@ class Directory:
         self._engine = PerProcess(lambda: make_engine(url, self._unavailable, self._settings))
 
     @property
+    def clock(self) -> Clock:
+        """What dates changes."""
+        return self._clock
+
+    @property
     def address(self) -> str:
         """Where the directory is, for people; holds no password."""
         return mask_url(self._url)
 
-    def create_schema(self) -> None:
-        """Make the tables that are missing; an SQLite file too."""
+    def create_schema(self, *further: Callable[[Connection], object]) -> None:
+        """Make the tables that are missing; an SQLite file too. `further` make those that stand beside
+        them.
+        """
         engine = make_engine(self._url, self._unavailable, self._settings, must_exist=False)
         try:
-            create_tables(engine, schema.create)
+            for create in (schema.create, *further):
+                create_tables(engine, create)
         finally:
             engine.dispose()
 
@@ -81,7 +89,7 @@ class Directory:
             InvalidShop: it cannot be one.
         """
         extents.check_number(shop_id)
-        route = self._read(lambda connection: switch.locate(connection, shop_id))
+        route = self.read(lambda connection: switch.locate(connection, shop_id))
         if route is None:
             raise UnknownShop(shop_id)
         return route
@@ -104,7 +112,7 @@ class Directory:
         """
         for shop_id in pod_of:
             extents.check_number(shop_id)
-        return self._write(lambda connection: assignment.assign(connection, pod_of, self._clock.now()))
+        return self.write(lambda connection: assignment.assign(connection, pod_of, self._clock.now()))
 
     def add_extent(self, first_id: int, last_id: int, pod_id: int) -> Extent:
         """Say that all shops from `first_id` to `last_id` exist and are on the pod.
@@ -119,7 +127,7 @@ class Directory:
             extents.add(connection, extent)
             return extent
 
-        return self._write(add)
+        return self.write(add)
 
     def allocate_shop(self, pods: Sequence[Pod]) -> tuple[int, Route]:
         """Make a new shop on one of the active pods, chosen by weight; return its number and its route.
@@ -128,7 +136,7 @@ class Directory:
             NoActivePod: none of them takes new shops.
         """
         pod_id = allocation.choose(pods).id
-        shop_id = self._write(
+        shop_id = self.write(
             lambda connection: allocation.take_number(connection, pod_id, self._extent_shops)
         )
         return shop_id, Route(pod_id, FIRST_EPOCH)
@@ -141,7 +149,7 @@ class Directory:
             InvalidShop: it cannot be a shop.
         """
         extents.check_number(shop_id)
-        return self._write(
+        return self.write(
             lambda connection: switch.compare_and_set(
                 connection, shop_id, expected, to_pod, self._clock.now()
             )
@@ -149,23 +157,23 @@ class Directory:
 
     def changes_since(self, seq: int, limit: int = 1000) -> list[Change]:
         """Return up to `limit` changes after number `seq`, in the order in which they were committed."""
-        return self._read(lambda connection: changes.since(connection, seq, limit))
+        return self.read(lambda connection: changes.since(connection, seq, limit))
 
     def last_change(self) -> int:
         """Return the number of the last change; 0 before the first."""
-        return self._read(changes.last)
+        return self.read(changes.last)
 
     def history(self, shop_id: int) -> list[Change]:
         """Return the shop's changes in order; empty for a shop that only its extent knows."""
-        return self._read(lambda connection: changes.of_shop(connection, shop_id))
+        return self.read(lambda connection: changes.of_shop(connection, shop_id))
 
     def shops_of(self, pod_id: int, after: int = -1, limit: int = 1000) -> list[int]:
         """Return up to `limit` numbers above `after` of the pod's shops, in ascending order."""
-        return self._read(lambda connection: shops.page(connection, pod_id, after, limit))
+        return self.read(lambda connection: shops.page(connection, pod_id, after, limit))
 
     def count_by_pod(self) -> dict[int, int]:
         """Return how many shops each pod has; pods without shops are left out."""
-        return self._read(shops.count_by_pod)
+        return self.read(shops.count_by_pod)
 
     def close(self) -> None:
         """Close this process's connections; the next use opens new ones."""
@@ -173,14 +181,19 @@ class Directory:
         if engine is not None:
             engine.dispose()
 
-    def _read(self, question: Callable[[Connection], T]) -> T:
+    def read(self, question: Callable[[Connection], T]) -> T:
+        """Return the answer to a question that changes nothing."""
         try:
             with reader(self._engine.get()).connect() as connection:
                 return question(connection)
         except DBAPIError as error:
             raise self._explained(error) from None
 
-    def _write(self, change: Callable[[Connection], T]) -> T:
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """Make a change in one transaction; whoever changes who owns what begins with `changes.lock`.
+
+        After a deadlock, which undoes all of it, it is made again: it must have no effects elsewhere.
+        """
         for _ in range(_DEADLOCK_TRIES):
             try:
                 with self._engine.get().begin() as connection:
@@ -191,6 +204,18 @@ class Directory:
                     raise self._explained(error) from None
         raise self._unavailable("transactions kept deadlocking")
 
+    def rehearse(self, change: Callable[[Connection], T]) -> T:
+        """Make a change as `write` does, undo it, and return what it would have made."""
+
+        def undo(connection: Connection) -> T:
+            raise _Undone(change(connection))
+
+        try:
+            return self.write(undo)
+        except _Undone as undone:
+            made: T = undone.made
+            return made
+
     def _explained(self, error: DBAPIError) -> Exception:
         if is_missing_table(error):
             return self._unavailable("it has no tables: podctl local up makes them, or Topology.prepare()")
@@ -200,3 +225,10 @@ class Directory:
 
     def _unavailable(self, why: str) -> DirectoryUnavailable:
         return DirectoryUnavailable(self.address, why)
+
+
+class _Undone(Exception):
+    """Takes a rehearsed change back, with what it had made."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made

@@ -83,8 +83,10 @@ CHANGES = "changes"
 """Counter: the number of the last change."""
 NEXT_SHOP = "next_shop"
 """Counter: the lowest shop number above everything that was assigned or lies in an extent."""
+MOVER_EPOCHS = "mover_epochs"
+"""Counter: the last mover epoch that was drawn, for whichever move."""
 
-_START = {CHANGES: 0, NEXT_SHOP: 1}
+_START = {CHANGES: 0, NEXT_SHOP: 1, MOVER_EPOCHS: 0}
 
 
 def create(connection: Connection) -> None:

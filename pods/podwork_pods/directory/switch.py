@@ -1,10 +1,13 @@
 """The switch of a shop from one pod to another: the commit point of a move.
 
 Owns: `compare_and_set`. Promises: of those who expect the same route, one wins; the new epoch is the
-expected one plus one, so epochs only grow (S2). Leaves to others: everything before and after (the mover).
+expected one plus one, so epochs only grow (S2); the move's row, which the mover hands in as `also`, is
+changed in the same transaction. Leaves to others: everything before and after (the mover).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -17,13 +20,30 @@ from podwork_pods.errors import DirectoryConflict
 _SHOPS = schema.shops
 
 
-def compare_and_set(connection: Connection, shop_id: int, expected: Route, to_pod: int, now: float) -> Route:
+def compare_and_set(
+    connection: Connection,
+    shop_id: int,
+    expected: Route,
+    to_pod: int,
+    now: float,
+    also: Callable[[Connection], object] | None = None,
+) -> Route:
     """Put the shop on `to_pod` if it is where it is expected; return its new route.
+
+    Args:
+        connection: of the transaction.
+        shop_id: the shop. expected: where it is. to_pod: where it is to be.
+        now: the wall time.
+        also: what has to be true and written with it, such as the state of the shop's move: it is called
+        under
+            the log's lock, before the shop's row is changed. If it raises, nothing is changed.
 
     Raises:
         DirectoryConflict: the shop is elsewhere, at another epoch, or does not exist.
     """
     seq = changes.lock(connection)
+    if also is not None:
+        also(connection)
     route = Route(to_pod, expected.epoch + 1)
     if not (
         _change_row(connection, shop_id, expected, route) or _add_row(connection, shop_id, expected, route)

@@ -4,10 +4,11 @@ Owns: `do_batch`, and the order of its steps:
 
 1. lock the partition's row, and refuse if its lease is somebody else's (`PartitionLost`)
 2. read what the run was told, if that has changed; if it is not to go on, nothing is done
-3. read the next rows, behind the cursor that was committed last
-4. let the job work on them
-5. write the cursor and the counts
-6. commit all of it
+3. of a pod's run: read which shops it leaves out; if it cannot, nothing is done
+4. read the next rows, behind the cursor that was committed last
+5. let the job work on them
+6. write the cursor and the counts
+7. commit all of it
 
 Promises: whatever happens between two of these, rows and cursor agree. Go on from the partition that is
 returned; after an error from the one before, the lock says how far it is. Leaves to others: what follows from
@@ -70,15 +71,16 @@ def do_batch(
         orders = shard.runs.orders(connection, run_id) if known is None or run_revision != told else known
         if not may_go_on(partition, orders):
             return Did(partition, orders, None)
-        portion = read_portion(opened.task, connection, partition.slice, partition.cursor, limit)
+        task = shard.left_out.task(connection, opened)
+        if task is None:
+            return Did(partition, orders, None)
+        portion = read_portion(task, connection, partition.slice, partition.cursor, limit)
         if portion is None:
             after = shard.partitions.advance(connection, partition, partition.cursor, 0, done=True)
         else:
             tried.rows = portion.rows
             reach("batch.read")
-            hand_over(
-                opened.task, portion, session, Place(run_id, session, partition.number, partition.cursor)
-            )
+            hand_over(task, portion, session, Place(run_id, session, partition.number, partition.cursor))
             reach("batch.worked")
             after = shard.partitions.advance(connection, partition, portion.last, portion.rows, done=False)
         reach("batch.committing")

@@ -2,9 +2,10 @@
 
 Owns: `RunControl`, the ways of each action (`PAUSES`, `CANCELS`, `RESUMES`), and `Changed`. Promises: an
 action is decided and written under the lock of the run's row, with who did it and why; asked for again it
-changes nothing. Whoever works on the run obeys at the latest after the batch that is under way; where it goes
-on, or more may work on it, the keeper of the pod's workers pushes its jobs within seconds. Leaves to others:
-the states (`podwork.iteration.states`), the loop that obeys, and looking (`listing`).
+changes nothing; to a shop's run nothing is done but under the shop's fence, which is open here and stays so.
+Whoever works on the run obeys at the latest after the batch that is under way; where it goes on, or more may
+work on it, the keeper of the pod's workers pushes its jobs within seconds. Leaves to others: the states
+(`podwork.iteration.states`), the loop that obeys, and looking (`listing`).
 
 | the run is | pause | cancel | resume |
 | --- | --- | --- | --- |
@@ -25,7 +26,7 @@ from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from podwork.errors import RunConflict
@@ -34,11 +35,14 @@ from podwork.iteration import states
 from podwork.iteration.states import RunState
 from podwork_pods.driver_errors import is_deadlock, is_lock_timeout
 from podwork_pods.errors import ShardUnavailable
+from podwork_pods.fence import FenceState
+from podwork_pods.fence import table as fences
 from podwork_pods.iteration.listing import Listing
 from podwork_pods.iteration.partitions import Partitions
 from podwork_pods.iteration.quarantine import Quarantine
 from podwork_pods.iteration.run import HANDS_OUT, Run
 from podwork_pods.iteration.runs import Runs
+from podwork_pods.iteration.schema import runs
 from podwork_pods.masking import address_of
 
 T = TypeVar("T")
@@ -142,7 +146,7 @@ class RunControl:
 
         if dry_run:
             return self._lead(run_id, RESUMES, RunState.ENQUEUED, reason, dry_run)
-        return self._in_transaction(go_on)
+        return self._in_transaction(run_id, go_on)
 
     def force(self, run_id: str, reason: str = "", *, dry_run: bool = False) -> Changed:
         """End the wait of a stuck run for those who worked on it: they write nothing any more.
@@ -159,7 +163,7 @@ class RunControl:
                 return Changed(before, before._replace(state=to), did_change=True)
             return Changed(before, self._runs.force(connection, run_id, reason=reason), did_change=True)
 
-        return self._in_transaction(forced)
+        return self._in_transaction(run_id, forced)
 
     def set(self, run_id: str, settings: Settings, *, dry_run: bool = False) -> Changed:
         """Change how fast the run goes, from the next batch on; a limit of None is taken away.
@@ -180,7 +184,7 @@ class RunControl:
                 connection.rollback()
             return Changed(before, run, did_change=run != before)
 
-        return self._in_transaction(set_all)
+        return self._in_transaction(run_id, set_all)
 
     def _lead(
         self, run_id: str, ways: Mapping[RunState, RunState], aim: RunState, reason: str, dry_run: bool
@@ -192,7 +196,7 @@ class RunControl:
             to = _target(before, ways, aim)
             return Changed(before, before._replace(state=to), did_change=to is not before.state)
 
-        return self._in_transaction(lead)
+        return self._in_transaction(run_id, lead)
 
     def _enter(
         self,
@@ -208,12 +212,17 @@ class RunControl:
             return Changed(before, before, did_change=False)
         return Changed(before, self._runs.transition(connection, run_id, to, reason=reason), did_change=True)
 
-    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
-        """Do it in one transaction; again after a deadlock. Raises ShardUnavailable: a row stays locked."""
+    def _in_transaction(self, run_id: str, work: Callable[[Connection], T]) -> T:
+        """Do it in one transaction; again after a deadlock.
+
+        Raises:
+            RunConflict: the run's shop is not here. ShardUnavailable: a row stays locked.
+        """
         engine = self._engine()
         for tries_left in reversed(range(TRIES)):
             try:
                 with engine.begin() as connection:
+                    _hold_open(connection, run_id)
                     return work(connection)
             except DBAPIError as error:
                 if not (is_deadlock(error) or is_lock_timeout(error)):
@@ -222,6 +231,18 @@ class RunControl:
                     address = address_of(engine.url.render_as_string())
                     raise ShardUnavailable(self.pod_id, address, "rows of the run were locked") from None
         raise AssertionError("the last try returns or raises")
+
+
+def _hold_open(connection: Connection, run_id: str) -> None:
+    """Keep the fence of the run's shop open until the transaction ends. Raises RunConflict: it is not."""
+    shop_id = connection.execute(select(runs.c.shop_id).where(runs.c.id == run_id)).scalar()
+    if shop_id is None:
+        return
+    query = select(fences.c.state).where(fences.c.shop_id == shop_id).with_for_update(read=True)
+    state = connection.execute(query).scalar()
+    if state not in (None, FenceState.OPEN):
+        why = f"shop {shop_id} is not on this pod, or is being moved: its fence is {state}"
+        raise RunConflict(run_id, why, "ask again, on the pod of the shop; see: podctl shops get")
 
 
 def _target(run: Run, ways: Mapping[RunState, RunState], aim: RunState) -> RunState:

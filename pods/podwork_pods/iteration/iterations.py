@@ -69,7 +69,8 @@ class ShardIterations:
             throttled = (
                 _never if self._throttled is None else self._throttled(opened.task.job, context.shop_id)
             )
-            return Shift(self._shard, opened, context, throttled, self._lease_seconds).work()
+            held = self._shard.left_out.held(opened, throttled)
+            return Shift(self._shard, opened, context, held, self._lease_seconds).work()
         except Exception as error:
             if kind_of(error) not in (Kind.OUTAGE, Kind.CROWDED):
                 raise

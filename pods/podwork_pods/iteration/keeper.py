@@ -6,7 +6,8 @@ has no application to push them with. So the pod's leader looks at the shard: at
 have something that nobody works on, and at runs that wait to be paused or cancelled by somebody who is gone.
 Promises: a job that is in Redis is left as it is, so that any number of keepers, and a mistaken one, do no
 harm; a run that does not get on costs less and less. A run whose jobs are all dead fails, with what the dead
-set says. Leaves to others: what the jobs then do.
+set says. Runs of shops that are not here, whose rows are kept or arriving, are left alone. Leaves to others:
+what the jobs then do.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class Keeper:
         while len(page) == PAGE_RUNS:
             page = runs.page(WATCHED, limit=PAGE_RUNS, after=page[-1])
             found = [*found, *page]
-        return found
+        away = self._shard.away({run.shop_id for run in found if run.shop_id is not None})
+        return [run for run in found if run.shop_id not in away]
 
     def _is_due(self, run: Run) -> bool:
         last = self._pushed.get(run.id)
@@ -124,7 +126,7 @@ class Keeper:
     def _fail(self, run: Run, error: str) -> None:
         reason = f"its job is in the dead set: {error}"
         log.error("run %s failed: %s", run.id, reason)
-        with self._shard.open(None) as session:
+        with self._shard.open(run.shop_id) as session:
             self._shard.runs.transition(
                 session.connection(), run.id, RunState.FAILED, reason=reason, revision=run.revision
             )

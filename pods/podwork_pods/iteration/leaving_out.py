@@ -25,7 +25,10 @@ def leave_out(shard: IterationShard, opened: Opened, held: Partition, error: str
         partition = shard.partitions.lock(connection, held)
         if not may_go_on(partition, shard.runs.orders(connection, held.run_id)):
             return partition
-        item = read_portion(opened.task, connection, partition.slice, partition.cursor, 1)
+        task = shard.left_out.task(connection, opened)
+        if task is None:
+            return partition
+        item = read_portion(task, connection, partition.slice, partition.cursor, 1)
         if item is None:
             return partition
         limit = opened.task.job.quarantine_limit

@@ -25,7 +25,8 @@ from podwork_pods.iteration.collections.errors import InvalidCollection
 from podwork_pods.iteration.course import Course
 from podwork_pods.iteration.run import HANDS_OUT, NewRun, Run
 from podwork_pods.iteration.shard import IterationShard
-from podwork_pods.iteration.task import Opened, Task, declaration_of
+from podwork_pods.iteration.shop_rows import task_of_run
+from podwork_pods.iteration.task import Opened, declaration_of
 from podwork_pods.iteration.trouble import Kind, kind_of
 
 log = logging.getLogger("podwork.iteration")
@@ -85,7 +86,7 @@ class Opening:
         job = None
         try:
             job = declared.job(context, run.params, run.shop_id)
-            return Opened(run, Task(declared, job, declared.collection(job)))
+            return Opened(run, task_of_run(self._shard.tables(), declared, job, run))
         except BaseException as error:
             self._refused(Course(self._shard, run, job, self._lease_seconds), run, error)
             return None
@@ -104,7 +105,8 @@ class Opening:
                         f"{run.job_class}: slices() returned none", "return one at least, though it be empty"
                     )
                 total = opened.task.collection.count(connection)
-                run = self._shard.runs.cut(connection, run.id, slices, total)
+                can_leave_out = opened.task.apart is not None
+                run = self._shard.runs.cut(connection, run.id, slices, total, leaves_out=can_leave_out)
         except BaseException as error:
             self._refused(Course(self._shard, run, opened.task.job, self._lease_seconds), run, error)
             return None

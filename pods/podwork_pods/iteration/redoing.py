@@ -2,7 +2,7 @@
 
 Owns: `redo`. Promises: the item is done once, in one transaction with its leaving of the quarantine; if it
 fails again, it stays there with the new error; an item that is gone from its collection leaves the quarantine
-undone. Leaves to others: which items (`control`).
+undone; one whose shop the run leaves out stays. Leaves to others: which items (`control`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from podwork_pods.iteration.portion import Portion, hand_over, read_portion
 from podwork_pods.iteration.quarantine import Quarantined
 from podwork_pods.iteration.run import Run
 from podwork_pods.iteration.shard import IterationShard
+from podwork_pods.iteration.shop_rows import task_of_run
 from podwork_pods.iteration.statements import key
-from podwork_pods.iteration.task import Task, task_of
+from podwork_pods.iteration.task import Opened, Task, declaration_of
 from podwork_pods.iteration.trouble import Kind, kind_of
 
 
@@ -33,12 +34,17 @@ def redo(shard: IterationShard, job_class: JobClass[Any], run: Run, item: Quaran
     """
     try:
         context = JobContext(run.id, job_class.name, job_class.queue, run.shop_id, shard.pod_id, 0)
-        task = task_of(job_class, run.params, context, run.shop_id)
+        declared = declaration_of(job_class)
+        job = declared.job(context, run.params, run.shop_id)
+        task = task_of_run(shard.tables(), declared, job, run)
         with shard.open(run.shop_id) as session:
             connection = session.connection()
             if not shard.quarantine.retry(connection, item):
                 return None
-            portion = _find(task, connection, item)
+            now = shard.left_out.task(connection, Opened(run, task))
+            portion = None if now is None else _find(now, connection, item)
+            if portion is None and now is not task and _find(task, connection, item) is not None:
+                raise ShopLeftOut("its shop is left out of this run: it moves, or owes the item itself")
             if portion is not None:
                 hand_over(task, portion, session, Place(run.id, session, item.partition, item.after))
     except BaseException as error:
@@ -48,6 +54,10 @@ def redo(shard: IterationShard, job_class: JobClass[Any], run: Run, item: Quaran
         shard.quarantine.failed_again(item, said)
         return said
     return None
+
+
+class ShopLeftOut(Exception):
+    """Says that an item is not this run's to do."""
 
 
 def _find(task: Task, connection: Any, item: Quarantined) -> Portion | None:

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from podwork.iteration.states import RunState
+
+_decode_params = msgspec.json.Decoder(dict[str, Any]).decode
 
 _WORKING: Final = frozenset(
     {RunState.RUNNING, RunState.THROTTLED, RunState.PAUSING, RunState.CANCELLING, RunState.SUCCEEDED}
@@ -36,6 +40,8 @@ class NewRun(NamedTuple):
     parallel: int = 1
     group_id: str | None = None
     created_by: str = ""
+    leaves_out: int | None = None
+    cut_from: str | None = None
 
 
 class Orders(NamedTuple):
@@ -80,12 +86,25 @@ class Run(NamedTuple):
     throttled: int
     group_id: str | None
     created_by: str
+    leaves_out: int | None = None
+    cut_from: str | None = None
+
+    @property
+    def backfill(self) -> str:
+        """What it is a part of on its pod: its group, or itself."""
+        return self.group_id or self.id
 
     def idle_at(self, now: float) -> float:
         """Return for how many seconds it was not to work between its start and its end, or now."""
         if self.started is None or self.idle_since is None:
             return self.idle_seconds
         return self.idle_seconds + max(0.0, (now if self.ended is None else self.ended) - self.idle_since)
+
+
+def read(row: Any) -> Run:
+    """Return the run in a row of all columns."""
+    run = Run(*row)
+    return run._replace(params=_decode_params(row.params), state=RunState(row.state))
 
 
 def entering(run: Run, to: RunState, reason: str, now: float) -> dict[str, Any]:

@@ -22,16 +22,17 @@ from podwork.iteration import states
 from podwork.iteration.collection import Slice
 from podwork.iteration.states import RunState
 from podwork.points import reach
+from podwork_pods import standstill
 from podwork_pods.iteration.errors import InvalidRunSetting, UnknownRun
 from podwork_pods.iteration.partition import PartitionState, new_row
 from podwork_pods.iteration.run import NewRun, Orders, Run, entering
+from podwork_pods.iteration.run import read as _run
 from podwork_pods.iteration.schema import NAME_CHARACTERS, partitions, runs
 from podwork_pods.iteration.statements import Statements, shortened, unprepared
 
 _READ_AGAIN = "nothing was changed; read it again"
 
 _encode = msgspec.json.Encoder().encode
-_decode_params = msgspec.json.Decoder(dict[str, Any]).decode
 
 _READ = select(runs).where(runs.c.id == bindparam("run_id"))
 _LOCK = _READ.with_for_update()
@@ -75,6 +76,9 @@ class Runs:
         now = self._clock.now()
         rows = [new_row(run.id, number, part, now) for number, part in enumerate(slices)]
         with unprepared(self.pod_id):
+            if run.shop_id is None:
+                # Not between a moving shop's look at the pod's runs and its word that they leave it out.
+                standstill.lock(connection)
             try:
                 connection.execute(insert(runs).values(self._new_row(run, len(rows), now)))
             except IntegrityError:
@@ -90,9 +94,17 @@ class Runs:
         return self.lock(connection, run.id)
 
     def cut(
-        self, connection: Connection, run_id: str, slices: Sequence[Slice], rows_total: int | None
+        self,
+        connection: Connection,
+        run_id: str,
+        slices: Sequence[Slice],
+        rows_total: int | None,
+        *,
+        leaves_out: bool = False,
     ) -> Run:
-        """Give a run its partitions, unless somebody has; return it. `rows_total` is what was counted.
+        """Give a run its partitions, unless somebody has; return it.
+
+        `rows_total` is what was counted; `leaves_out`: it can leave out shops (`shop_rows`).
 
         Raises:
             UnusableCursor: a slice's end cannot be kept.
@@ -105,7 +117,12 @@ class Runs:
         connection.execute(insert(partitions), rows)
         reach("runs.cutting")
         return self._write(
-            connection, run, revision=run.revision + 1, partitions=len(rows), rows_total=rows_total
+            connection,
+            run,
+            revision=run.revision + 1,
+            partitions=len(rows),
+            rows_total=rows_total,
+            leaves_out=int(leaves_out),
         )
 
     def get(self, run_id: str) -> Run | None:
@@ -306,11 +323,6 @@ class Runs:
             "updated": now,
             "idle_since": now,
         }
-
-
-def _run(row: Any) -> Run:
-    run = Run(*row)
-    return run._replace(params=_decode_params(row.params), state=RunState(row.state))
 
 
 def _check(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, Double, Index, Integer, MetaData, String, Table, Text
 
+from podwork_pods import standstill
 from podwork_pods.columns import EXACT, LONG_TEXT, NUMBER
 
 NAME_CHARACTERS = 255
@@ -46,6 +47,8 @@ runs = Table(
     Column("throttled", Integer, nullable=False, comment="how often"),
     Column("group_id", String(64), nullable=True, comment="the same for the runs of all pods"),
     Column("created_by", String(NAME_CHARACTERS), nullable=False),
+    Column("leaves_out", Integer, nullable=True, comment="1: it can leave out shops; null: not cut yet"),
+    Column("cut_from", String(64), nullable=True, comment="the run of which it is what a shop owes"),
     Index("podwork_runs_by_created", "created", "id"),
     Index("podwork_runs_by_state", "state", "created", "id"),
     Index("podwork_runs_by_group", "group_id"),
@@ -96,7 +99,16 @@ quarantined = Table(
     **EXACT,
 )
 
+left_out = Table(
+    "podwork_left_out",
+    metadata,
+    Column("group_id", String(64), primary_key=True, comment="of the runs that leave it out; *: of all"),
+    Column("shop_id", NUMBER, primary_key=True, autoincrement=False),
+    **EXACT,
+)
+
 
 def create(connection: Connection) -> None:
-    """Make the tables that are missing."""
+    """Make the tables that are missing, and the row that beginnings of runs lock."""
     metadata.create_all(connection)
+    standstill.create(connection)

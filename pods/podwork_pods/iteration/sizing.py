@@ -20,7 +20,7 @@ class Sizing:
 
     def __init__(self, job: IterationJob) -> None:
         self._most_rows = job.most_rows
-        self._pace = Pace(job.target_seconds, job.batch_size, most=job.most_rows)
+        self._pace = Pace(job.target_seconds, job.batch_size, job.least_rows, job.most_rows)
         self._rate = RateLimit(None)
         self._asked = job.batch_size
         self._rows = 0

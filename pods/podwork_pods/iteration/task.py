@@ -23,6 +23,8 @@ class Task(NamedTuple):
     job: IterationJob
     collection: Any
     """A `Collection`, and a `RangeCollection` where the job has `each_range`: the declaration has checked."""
+    apart: Any = None
+    """The same without the rows of shops that a pod's run leaves out; None: it cannot leave out any."""
 
 
 class Opened(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from podwork import keys, store
+from podwork.gate import read_gate
 from podwork.queues import Queues
 from podwork.unique import Lock
 from podwork_pods.errors import RelaySuperseded
@@ -63,8 +64,20 @@ class Arrivals:
         return [fate.decode() for fate in self.store.call("relay", "", 1, *_flat(jobs))[1:]]
 
     def ended(self, limit: int) -> list[str]:
-        """Return ids of jobs that have ended and whose rows are to be deleted, in no order."""
-        return [job_id.decode() for job_id in self.store.command("SRANDMEMBER", keys.ENDED, limit)]
+        """Return ids of jobs that have ended and whose rows are to be deleted, in no order.
+
+        Without those whose shops are on their way to another pod: their rows are compared on both, and what
+        ended is told there by the ids.
+        """
+        found = [job_id.decode() for job_id in self.store.command("SRANDMEMBER", keys.ENDED, limit)]
+        shops = sorted({_shop_of(job_id) for job_id in found})
+        gates = self.store.command("HMGET", keys.GATE, *shops) if shops else []
+        travelling = {
+            shop
+            for shop, gate in zip(shops, gates, strict=True)
+            if read_gate(gate or b"").state in ("pausing", "hold")
+        }
+        return [job_id for job_id in found if _shop_of(job_id) not in travelling]
 
     def forget(self, token: str, job_ids: Sequence[str]) -> None:
         """Forget ended jobs whose rows are deleted. Raises as `push` does."""
@@ -89,6 +102,10 @@ class Arrivals:
         """Wait for a hint; False: none came in time. Raises StoreUnavailable."""
         patience = seconds + self.store.timeout_seconds
         return self.store.command("BLPOP", keys.BELL, f"{seconds:.3f}", timeout_seconds=patience) is not None
+
+
+def _shop_of(job_id: str) -> str:
+    return job_id.partition("-")[2]
 
 
 def _flat(jobs: Sequence[Job]) -> list[store.Argument]:

@@ -44,13 +44,13 @@ def move(pid: int, cores: int | Iterable[int]) -> None:
 
 
 @contextmanager
-def on(core: int) -> Iterator[None]:
-    """Run this process on a core for a while."""
+def on(cores: int | Iterable[int]) -> Iterator[None]:
+    """Run this thread, and what it starts, on a core, or on some, for a while."""
     if not CAN_PIN:
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {cores} if isinstance(cores, int) else set(cores))
     try:
         yield
     finally:

@@ -47,6 +47,7 @@ def versions() -> dict[str, str]:
     found = {
         "redis": _asked("redis-server", "--version"),
         "mariadb": _asked("mariadbd", "--version"),
+        "percona-toolkit": _asked("pt-online-schema-change", "--version"),
         "node": _asked("node", "--version"),
         "ruby": _asked("ruby", "--version"),
         "sidekiq": _asked("ruby", "-e", "require 'sidekiq'; print Sidekiq::VERSION"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from podwork_migrations.change.routes import Limits, Route
+from podwork_migrations.change.routes import Route
 from podwork_migrations.lint.case import Case
 from podwork_migrations.lint.changes import AddColumn, BlockingClause, Rebuild, SetEngine
 from podwork_migrations.lint.dialect import SERVERS
@@ -26,7 +26,7 @@ def _rebuild(case: Case) -> Iterator[Verdict]:
             rebuilds.append((where, change.table, "a column more with ROW_FORMAT=COMPRESSED"))
     for where, table, by in rebuilds:
         facts = case.known(table)
-        is_small = facts is not None and facts.rows is not None and facts.rows <= Limits().small_rows
+        is_small = facts is not None and facts.is_small
         yield route(Route.INPLACE if is_small else Route.COPY, where, f"{table}, by {by}.")
 
 

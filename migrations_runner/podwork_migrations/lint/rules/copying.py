@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+from podwork_migrations.change.room import mib, shortage
 from podwork_migrations.lint.case import Case
 from podwork_migrations.lint.dialect import SERVERS, Dialect
 from podwork_migrations.lint.facts import ColumnFacts, IndexFacts, TableFacts
@@ -66,6 +68,17 @@ def _replica_triggers(facts: TableFacts) -> str:
     return f"slave_run_triggers_for_rbr is {facts.replica_triggers}." if runs else ""
 
 
+def _room(case: Case) -> Iterator[Verdict]:
+    for table, where in case.copied.items():
+        facts = case.known(table)
+        if facts is None:
+            continue
+        if lack := shortage(facts.bytes, facts.free_bytes):
+            yield refuse(where, f"{table}: {lack}.")
+        elif facts.free_bytes is None and facts.bytes is not None and facts.bytes > facts.limits.small_bytes:
+            yield unknown(where, f"what is free; {table} has about {mib(facts.bytes)} MiB.")
+
+
 _BIGGER = 'op.alter_column("orders", "amount", existing_type=sa.Integer(), type_=sa.BigInteger())'
 _FIT = {"id": ColumnFacts(read_type("bigint"), nullable=False)}
 _FLOATING = {"id": ColumnFacts(read_type("double"), nullable=False)}
@@ -73,6 +86,10 @@ _INT = {"amount": ColumnFacts(read_type("int"))}
 
 
 _PLAIN = TableFacts(name="orders", primary=("id",), columns={**_FIT, **_INT}, engine="InnoDB")
+
+
+def _sized(number: int, free: int) -> TableFacts:
+    return replace(_PLAIN, bytes=number, free_bytes=free)
 
 
 def _on(facts: TableFacts | None, given: str) -> Example:
@@ -139,6 +156,20 @@ RULES = (
             "its only key is a DOUBLE",
         ),
         good=_on(_PLAIN, "its key is a BIGINT"),
+        dialects=SERVERS,
+    ),
+    Rule(
+        code="copy-no-room",
+        title="A copy for which the disk has no room",
+        says="refuses it; warns of a large table where the server does not say what is free",
+        why="The copy takes the table's size once more, the old table is kept for a while, and a full disk "
+        "stops the application.",
+        alternative="Free some, or give the shard a larger disk; MariaDB says what is free after INSTALL "
+        "SONAME 'disks', to a user with FILE.",
+        differs="MySQL does not say what is free.",
+        judge=_room,
+        bad=_on(_sized(10 << 30, 11 << 30), "10 GiB, 11 GiB are free"),
+        good=_on(_sized(10 << 30, 20 << 30), "10 GiB, 20 GiB are free"),
         dialects=SERVERS,
     ),
     Rule(

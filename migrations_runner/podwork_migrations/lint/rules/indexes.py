@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from podwork_migrations.change.routes import Limits, Route
+from podwork_migrations.change.routes import Route
 from podwork_migrations.lint.case import Case
 from podwork_migrations.lint.changes import AddIndex, DropConstraint, DropIndex
 from podwork_migrations.lint.dialect import SERVERS
@@ -39,7 +39,7 @@ def _add_index(case: Case) -> Iterator[Verdict]:
         facts = case.known(change.table)
         if facts is None or facts.rows is None:
             yield unknown(where, f"how many rows {change.table} has, and whether it has replicas.")
-        elif facts.rows > Limits().small_rows and facts.replicas != 0:
+        elif not facts.is_small and facts.replicas != 0:
             yield route(Route.COPY, where, f"{change.table} has about {facts.rows} rows.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from podwork_migrations.change.routes import Limits, Route
+from podwork_migrations.change.routes import Route
 from podwork_migrations.lint.case import Case
 from podwork_migrations.lint.changes import AddColumn, AlterColumn
 from podwork_migrations.lint.column import Default
@@ -60,8 +60,7 @@ def _tightened(case: Case) -> Iterator[Verdict]:
 
 
 def _by_size(facts: TableFacts | None) -> Route:
-    is_small = facts is not None and facts.rows is not None and facts.rows <= Limits().small_rows
-    return Route.INPLACE if is_small else Route.COPY
+    return Route.INPLACE if facts is not None and facts.is_small else Route.COPY
 
 
 _NOTE = read_type("varchar(20)")

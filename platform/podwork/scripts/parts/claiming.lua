@@ -3,10 +3,11 @@
 -- Keys: gate, granted, held:{incarnation}, holds, jobs:{shop}, lane:{queue}:{shop}, limits, outside:{queue},
 --       ring:{queue}, sizes, totals, weights.
 -- Guards J3 (a lane whose gate is not open leaves the ring), J4 (each shop of the ring has its turn: what is wanted
--- is shared among the shops that stand in the ring, by their weights). A job that a hold or a limit stops is parked
--- here, once, and costs no later claim anything.
+-- is shared among the shops that stand in the ring, by their weights; who wants many takes two of a shop). A job that
+-- a hold or a limit stops is parked here, once, and costs no later claim anything.
 
 local MOST_PARKED = 1000
+local TAKES_TWO = 16
 
 -- What one claim knows and gathers. `out`: shop, id, record of each job; `held`: id and hold of each; `freed`: ids
 -- whose slots go to others when the rings are in order; `holds`, `limits`: nil when there are none.
@@ -74,7 +75,9 @@ end
 -- Give the first shops of the ring their turns. False: the ring is empty.
 local function turn_ring(claim, queue)
   local ring, want, holds = RING .. queue, claim.want, claim.holds
-  local shops = redis.call('LPOP', ring, want - claim.got)
+  local asked = want - claim.got
+  -- Who takes many short jobs takes two of a shop in its turn: a look at half as many shops, each of which is cold.
+  local shops = redis.call('LPOP', ring, asked < TAKES_TWO and asked or math.ceil(asked / 2))
   if not shops then return false end
   local gates, back, ahead = claim.gated and redis.call('HMGET', GATE, unpack(shops)) or {}, {}, #shops
   local weights = claim.weighted and redis.call('HMGET', WEIGHTS, unpack(shops)) or {}

@@ -1,5 +1,5 @@
 -- ending: what happens when a process lets go of a job, and when a job is no more.
--- Uses: rooms, slots, outbox.
+-- Uses: rooms, slots, outbox, noting.
 -- Keys: dead, held:{incarnation}, idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, locks:{shop},
 --       processes, ring:{queue}, sizes, successes, totals.
 
@@ -68,7 +68,10 @@ local function bury(shop, id, record, most, age_ms)
   for _, dropped in ipairs(over) do
     redis.call('ZREM', DEAD, dropped)
     local old = redis.call('HGET', JOBS .. shop_of(dropped), dropped)
-    if old then gone(shop_of(dropped), dropped, old, false) end
+    if old then
+      gone(shop_of(dropped), dropped, old, false)
+      note(shop_of(dropped), dropped)
+    end
     redis.call('HINCRBY', TOTALS, 'dropped', 1)
   end
 end

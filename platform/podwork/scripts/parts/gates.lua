@@ -1,7 +1,8 @@
 -- gates: what the shop's gate says to a push. (Guards J3.)
 -- Keys: gate.
 
--- Nil when the push is accepted; else {'HOLD'} or {'MOVED', pod, epoch}.
+-- Nil when the push is accepted; else {'HOLD'} or {'MOVED', pod, epoch}. One that is accepted while jobs are paused has
+-- to be noted (parts/noting.lua).
 local function refusal_of(shop, epoch)
   if shop == 'pod' then return nil end
   local state, gate_epoch, pod = gate_of(shop)

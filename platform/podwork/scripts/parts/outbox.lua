@@ -1,4 +1,5 @@
 -- outbox: the row of the shard's outbox that hangs on a job. It ends when the job does, and a relay deletes it then.
+-- Uses: noting.
 -- Keys: carried, ended.
 
 -- The row that hangs on a job, by the job's id under which it was written: its own, or that of a job whose content it
@@ -11,6 +12,7 @@ end
 local function end_row(row)
   redis.call('SADD', ENDED, row)
   redis.call('HDEL', CARRIED, row)
+  note(shop_of(row), 'ended ' .. row)
 end
 
 -- The job `owner` gets the content of the new job `id`: the row behind its old content ends, and the new one's hangs on

@@ -1,10 +1,11 @@
 -- storing: how a new job comes to stand somewhere, and what locks have to say about it.
--- Uses: rooms, places, outbox.
+-- Uses: rooms, places, outbox, noting.
 -- Keys: alarms, idle, idle:{queue}, jobs:{shop}, lane:{queue}:{shop}, locks:{shop}, parked, processes,
 --       ring:{queue}, schedule, sizes, totals.
 
 local function store(queue, shop, due, id, record)
   redis.call('HSET', JOBS .. shop, id, record)
+  note(shop, id)
   if due > 0 then redis.call('ZADD', SCHEDULE, due, id) else enter(queue, shop, { id }) end
 end
 
@@ -19,6 +20,7 @@ end
 -- Give the waiting job the new one's content; it keeps its id, its lock and its place, or comes sooner.
 local function replace(shop, owner, place, queue, due, record)
   redis.call('HSET', JOBS .. shop, owner, record)
+  note(shop, owner)
   if place ~= 'scheduled' then return end
   redis.call('ZREM', SCHEDULE, owner)
   if due > 0 then redis.call('ZADD', SCHEDULE, due, owner) else enter(queue, shop, { owner }) end
@@ -44,6 +46,7 @@ local function yield(shop, owner, conflict, queue, due, id, record)
     return { 'replaced', waiting }
   end
   redis.call('HSET', JOBS .. shop, id, record)
+  note(shop, id)
   park(after, shop, id)
   return { 'after', id }
 end
@@ -61,6 +64,7 @@ local function store_locked(queue, shop, due, id, record, locks)
   for _, lock in ipairs(free) do
     local till = lock[2] > 0 and now_ms() + lock[2] or 0
     redis.call('HSET', LOCKS .. shop, lock[1], string.format('%s %.0f', id, till))
+    note(shop, 'lock ' .. lock[1])
     if till > 0 then redis.call('ZADD', ALARMS, till, 'lock:' .. shop .. ':' .. lock[1]) end
   end
   store(queue, shop, due, id, record)

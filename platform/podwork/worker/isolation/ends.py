@@ -40,6 +40,7 @@ class Signalled(msgspec.Struct, tag=True):
     kind: str
     reason: str = ""
     after_seconds: float = 0.0
+    quiet: bool = False
 
 
 class WrongEpoch(msgspec.Struct, tag=True):
@@ -119,7 +120,7 @@ def of_error(error: BaseException, lease: Lease, job_class: JobClass[Any]) -> Wh
         case signals.Interrupted():
             return Signalled("Interrupted")
         case signals.Snooze():
-            return Signalled("Snooze", speakable(error.reason), error.after_seconds)
+            return Signalled("Snooze", speakable(error.reason), error.after_seconds, error.quiet)
         case signals.Discard() | signals.Cancel():
             kind = "Discard" if isinstance(error, signals.Discard) else "Cancel"
             return Signalled(kind, speakable(error.reason))
@@ -138,7 +139,7 @@ def come_back(what: What, context: JobContext) -> None:
         case Signalled(kind="Interrupted"):
             raise signals.Interrupted
         case Signalled(kind="Snooze"):
-            raise signals.Snooze(what.after_seconds, what.reason)
+            raise signals.Snooze(what.after_seconds, what.reason, quiet=what.quiet)
         case Signalled():
             raise (signals.Discard if what.kind == "Discard" else signals.Cancel)(what.reason)
         case WrongEpoch():

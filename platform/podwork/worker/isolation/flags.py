@@ -11,6 +11,8 @@ import mmap
 from typing import Final
 
 _ALL: Final = 0
+_CANCELLED: Final = 1
+_ASKED: Final = 2
 
 
 class StopFlags:
@@ -25,7 +27,12 @@ class StopFlags:
 
     def cancel(self, slot: int) -> None:
         """Say that a person has cancelled the slot's job."""
-        self._bytes[1 + slot] = 1
+        self._bytes[1 + slot] = _CANCELLED
+
+    def ask(self, slot: int) -> None:
+        """Ask the slot's job to end soon."""
+        if not self.is_cancelled(slot):
+            self._bytes[1 + slot] = _ASKED
 
     def clear(self, slot: int) -> None:
         """Forget what was said to the slot's last job."""
@@ -33,8 +40,8 @@ class StopFlags:
 
     def is_cancelled(self, slot: int) -> bool:
         """Return whether the slot's job was cancelled."""
-        return bool(self._bytes[1 + slot])
+        return self._bytes[1 + slot] == _CANCELLED
 
     def should_stop(self, slot: int) -> bool:
         """Return whether the slot's job is asked to end soon."""
-        return bool(self._bytes[_ALL]) or self.is_cancelled(slot)
+        return bool(self._bytes[_ALL]) or bool(self._bytes[1 + slot])

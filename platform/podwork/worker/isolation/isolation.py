@@ -122,6 +122,8 @@ class Isolation:
                 self._flags.clear(slot.number)
                 if context.cancelled:  # who cancels from now on finds the slot
                     self._flags.cancel(slot.number)
+                elif context.should_stop():  # likewise
+                    self._flags.ask(slot.number)
                 slot.lease, slot.pid, slot.killed_for = lease, None, None
                 try:
                     slot.line.say(errand, theirs.fileno())
@@ -185,6 +187,13 @@ class Isolation:
             with slot.lock:
                 if slot.lease is not None and slot.lease.id == job_id:
                     self._flags.cancel(slot.number)
+
+    def ask(self, job_id: str) -> None:
+        """Ask one job to end soon."""
+        for slot in self._slots:
+            with slot.lock:
+                if slot.lease is not None and slot.lease.id == job_id:
+                    self._flags.ask(slot.number)
 
     def kill(self, job_id: str, reason: Exception) -> bool:
         """Kill the job's process; its run then raises the reason. False: it has none, or is being killed."""

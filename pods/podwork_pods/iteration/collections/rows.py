@@ -8,7 +8,8 @@ change meanwhile: see `keyset`. Leaves to others: the table and its key (`source
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, select, text
 
@@ -17,6 +18,16 @@ from podwork_pods.iteration.collections.keyset import Keyset
 from podwork_pods.iteration.collections.source import Source
 
 Condition = ColumnElement[bool] | str
+
+
+class Narrowing(NamedTuple):
+    """Which rows of a table, by a condition on it as it is found.
+
+    `is_filter`: few rows fit, so that another index than the key's may lead to them.
+    """
+
+    condition: Callable[[Table], ColumnElement[bool]]
+    is_filter: bool
 
 
 def rows(
@@ -61,17 +72,30 @@ class Rows:
         conditions: tuple[Condition, ...],
         open_ended: bool,
         lock: bool,
+        narrowings: tuple[Narrowing, ...] = (),
     ) -> None:
         self._source = source
         self._columns = columns
         self._conditions = conditions
         self._open_ended = open_ended
         self._lock = lock
+        self._narrowings = narrowings
         self._prepared: Keyset | None = None
+
+    @property
+    def table_name(self) -> str:
+        """The name of the table, as it was given."""
+        return self._source.table_name
 
     def where(self, condition: Condition) -> Rows:
         """Return those of the rows that fit the condition, too; what is known of the table is shared."""
-        return Rows(self._source, self._columns, (*self._conditions, condition), self._open_ended, self._lock)
+        conditions = (*self._conditions, condition)
+        return Rows(self._source, self._columns, conditions, self._open_ended, self._lock, self._narrowings)
+
+    def narrowed(self, narrowing: Narrowing) -> Rows:
+        """Return those of the rows that fit a condition on the table as it is found; not for `within`."""
+        narrowings = (*self._narrowings, narrowing)
+        return Rows(self._source, self._columns, self._conditions, self._open_ended, self._lock, narrowings)
 
     def slices(self, connection: Connection, parts: int) -> list[Slice]:
         """Cut the rows into at most `parts` slices of about as many rows each, by quantiles of the key."""
@@ -114,15 +138,18 @@ class Rows:
         statement = select(*found.columns(self._columns))
         if self._conditions:
             statement = statement.where(and_(*map(_clause, self._conditions)))
+        for narrowing in self._narrowings:
+            statement = statement.where(narrowing.condition(found.table))
+        is_filtered = bool(self._conditions) or any(narrowing.is_filter for narrowing in self._narrowings)
         return Keyset(
             statement,
             found.key,
             connection.dialect,
             # A filter may have a better index than the key's: (shop_id), with the primary key appended.
-            hinted=None if self._conditions else statement.with_hint(found.table, found.hint),
+            hinted=None if is_filtered else statement.with_hint(found.table, found.hint),
             open_ended=self._open_ended,
             lock=self._lock,
-            filtered=bool(self._conditions),
+            filtered=is_filtered,
             vouched=True,
         )
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, MetaData, Table, select
 from sqlalchemy.exc import NoSuchTableError
 
+from podwork_pods.engines import reflecting
 from podwork_pods.iteration.collections import catalogue
 from podwork_pods.iteration.collections.candidates import index_for
 from podwork_pods.iteration.collections.errors import InvalidCollection, InvalidKey
@@ -39,6 +40,11 @@ class Source:
         self._key = key
         self._found: Found | None = None
 
+    @property
+    def table_name(self) -> str:
+        """The table's name, as it was given."""
+        return self._table.name if isinstance(self._table, Table) else self._table
+
     def found(self, connection: Connection) -> Found:
         """Return the table as it is in this database. Raises InvalidCollection, InvalidKey."""
         if self._found is None:
@@ -61,7 +67,8 @@ def _described(connection: Connection, table: str | Table) -> Table:
     if isinstance(table, Table):
         return table
     try:
-        return Table(table, MetaData(), autoload_with=connection, resolve_fks=False)
+        with reflecting(connection):
+            return Table(table, MetaData(), autoload_with=connection, resolve_fks=False)
     except NoSuchTableError:
         raise catalogue.missing(table) from None
 

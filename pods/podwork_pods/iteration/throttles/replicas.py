@@ -1,7 +1,7 @@
 """The replicas of a shard: where they are, and how far behind each says that it is.
 
-Owns: `connected`, `Replication`, `replication_of`, and the connections to replicas, which are kept per
-process. MariaDB and MySQL say the same with other words, and each with others over the years:
+Owns: `connected`, `slowest`, `Replication`, `replication_of`, and the connections to replicas, which are
+kept per process. MariaDB and MySQL say the same with other words, and each with others over the years:
 
 | | MariaDB | MySQL from 8.4 | MySQL before 8.0.22 |
 | which are connected | SHOW SLAVE HOSTS | SHOW REPLICAS | SHOW SLAVE HOSTS |
@@ -70,6 +70,20 @@ def replication_of(pod_id: int, url: str) -> Replication:
     """Ask a replica. Raises ShardUnavailable: it does not answer."""
     with _engine(pod_id, url).connect() as connection:
         return read(_ask(connection, _STATUS[is_mariadb(connection)]))
+
+
+def slowest(pod_id: int, engine: Engine) -> Replication | None:
+    """Return how the replica stands that is furthest behind, or does not follow; None: none is connected.
+
+    Raises:
+        LookupError: one does not say where it is. ShardUnavailable: one does not answer.
+        DBAPIError: the shard's user may not ask.
+    """
+    if engine.dialect.name == "sqlite":
+        return None
+    found = [replication_of(pod_id, url) for url in connected(engine)]
+    stopped = [one for one in found if one.behind_seconds is None]
+    return next(iter(stopped), None) or max(found, key=lambda one: one.behind_seconds or 0.0, default=None)
 
 
 def read(rows: Sequence[Mapping[str, Any]]) -> Replication:

@@ -1,0 +1,1 @@
+"""How a shop changes pods while it trades. The protocol is `ops/docs/moves.md`."""

@@ -1,0 +1,12 @@
+"""The steps of a move over real pods: what `mover.crossing` asks for, put together from its parts.
+
+| file | joins |
+| --- | --- |
+| `fences` | the fences of both shards (`podwork_pods.fence`) |
+| `jobs` | the jobs and gates of both Redis (`podwork.transfer`) |
+| `served_rows` | rows between shards on MariaDB or MySQL (`mover.rows`, `mover.verify`) |
+| `embedded_rows` | rows between shards on SQLite: a plain copy under the fence |
+| `looking` | what stands in a move's way (`mover.tables`) |
+| `pod_runs` | backfills over whole pods |
+| `crossings` | all of them, for a move as it was drawn |
+"""

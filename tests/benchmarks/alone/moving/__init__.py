@@ -1,0 +1,1 @@
+"""Two pods, a shop that trades, and movers, for `alone/moves.py`."""

@@ -1,0 +1,110 @@
+"""The guards of moves that promises rest on, for `tests.mutants`: the move's row, its movers, and the order of steps.
+
+Owns the list only, as (name, file, guard, broken, tests); how one is taken out and judged is `tests.mutants`'.
+"""
+
+# ruff: noqa: E501 - a guard is quoted as it stands
+
+from __future__ import annotations
+
+_MOVER = "pods/podwork_pods/mover"
+_MOVES = "tests/contract/test_mover_moves.py"
+_BOOK = "tests/contract/test_mover_runbook.py"
+_REAL = "tests/integration/test_mover_moves.py"
+_SERVICE = "tests/integration/test_mover_service.py"
+_DISTURBED = "tests/integration/test_mover_disturbed.py"
+
+Guard = tuple[str, str, str, str, str]
+
+
+def _row(name: str, guard: str, broken: str, tests: str = _MOVES) -> Guard:
+    return (f"moves: {name}", f"{_MOVER}/changing.py", guard, broken, tests)
+
+
+def _store(name: str, guard: str, broken: str, tests: str = _MOVES) -> Guard:
+    return (f"moves: {name}", f"{_MOVER}/moves.py", guard, broken, tests)
+
+
+def _order(name: str, guard: str, broken: str) -> Guard:
+    return (f"moves: order: {name}", f"{_MOVER}/orders.py", guard, broken, _MOVES)
+
+
+def _book(name: str, guard: str, broken: str, tests: str = _BOOK) -> Guard:
+    return (f"runbook: {name}", f"{_MOVER}/runbook.py", guard, broken, tests)
+
+
+def _mover(name: str, guard: str, broken: str, tests: str = _BOOK) -> Guard:
+    return (f"mover: {name}", f"{_MOVER}/mover.py", guard, broken, tests)
+
+
+def _joined(name: str, file: str, guard: str, broken: str, tests: str = _REAL) -> Guard:
+    return (f"crossing: {name}", f"{_MOVER}/joined/{file}.py", guard, broken, tests)
+
+
+def _worker(name: str, file: str, guard: str, broken: str) -> Guard:
+    return (f"mover: {name}", f"{_MOVER}/{file}.py", guard, broken, _SERVICE)
+
+
+GUARDS: list[Guard] = [
+    _row("the latest mover (moves.mover)", " & (moves.c.mover_epoch == mover)", ""),
+    _row("the latest mover switches (switch.mover)", " & (moves.c.mover_epoch == mover)", "", f"{_MOVES}::test_an_earlier_mover_switches_nothing"),
+    _row("the table of states (moves.state)", "allowed = moves.c.state.in_(sources(to, found.leg, author.by))", "allowed = moves.c.state.in_(list(MoveState))"),
+    _row("one at a time", "    changes.lock(connection)\n", "", f"{_MOVES}::test_changes_come_one_after_the_other"),
+    _row("an end lets the next one be planned", '**({"open_shop": None, "owner": "", "held": False} if to.is_over else {}),', ""),
+    _row("the way back is leg 2", '"leg": leg_after(to, found.leg),', '"leg": found.leg,'),
+    _row("every change is told", "    events.append(\n        connection,\n        found.id,\n", "    print(\n        connection,\n        found.id,\n"),
+    _store("nobody had it before (moves.draw)", "with_for_update()).scalar_one()) + 1", "with_for_update()).scalar_one())"),
+    _store("drawn once (moves.draw)", ".values(value=epoch))", ".values(value=counters.c.value))"),
+    _store("one move a shop", "raise MoveUnderWay(wanted.shop_id, open_move)", "pass"),
+    _store("what has ended is nobody's", "            if found.state.is_over:\n                return found\n", ""),
+    _store("a doubt takes nothing back", "if after is not None and not is_ours:", "if False:"),
+    _store("a doubt about a draw", "is_ours = found.mover_epoch == after or found.owner ==", "is_ours = found.mover_epoch == after or '' =="),
+    _store("a sweeper draws only where nothing moves", "                return None\n            return _draw_epoch", "                pass\n            return _draw_epoch"),
+    _store("a rest is its mover's", "changing.note(connection, move.id, move.mover_epoch, values))\n\n    def note_found", "changing.note(connection, move.id, changing.get(connection, move.id).mover_epoch, values))\n\n    def note_found"),
+    _store("who is silent", "moves.c.heartbeat < since", "moves.c.heartbeat <= since - 1e9"),
+    _order("ends the rest", 'return {} if found.owner else {"heartbeat": 0.0}', "return {}"),
+    _order("disturbs no mover", 'return {} if found.owner else {"heartbeat": 0.0}', 'return {"heartbeat": 0.0}'),
+    _order("held where the shop feels nothing", "return move.held and move.state in HELD_IN", "return move.held"),
+    _order("a cut-over is let go when ready", "if found.state not in _CUT_OVER_IN:", "if False:"),
+    _book("jobs come to an end first", "            if time.monotonic() >= over_at:\n                raise GivesWay(f\"jobs", "            if time.monotonic() >= over_at:\n                break\n                raise GivesWay(f\"jobs"),
+    _book("a budget of time", "        if time.monotonic() >= over_at:\n            raise GivesWay(\n", "        if False:\n            raise GivesWay(\n"),
+    _book("a busy fence gives way", "        except FenceBusy as error:", "        except ZeroDivisionError as error:"),
+    _book("gates are looked at before the switch", '        self._within(over_at, "check_gates", self._jobs.check_gates)\n', ""),
+    _book("the last change before the last jobs", '        self._within(over_at, "apply_last", self._rows.apply_last)\n', ""),
+    _book("a mismatch never switches (copy.verify)", "        if not differing:\n", "        if True:\n"),
+    _book("a few rounds only", "        if self._mismatches >= TRIES:", "        if False:"),
+    _book("three tries", "        if tries >= TRIES:\n            self.give_up", "        if False:\n            self.give_up"),
+    _book("what was noted is forgotten (copy.again)", "        # What was noted is forgotten: the log is followed from the stored position (`copy.again`).\n        self._follows = False\n", ""),
+    _book("blockers stop it", "        if found.blockers:\n", "        if False:\n"),
+    _book("the way back begins where the switch says (feed.position)", 'since = self.move.back_position if self.move.leg == 2 else ""', 'since = ""'),
+    _book("there is one way back", 'where = {"back_position": position} if self.move.leg == 1 else {}', 'where = {"back_position": position}'),
+    _book("kept rows are stamped", '            self._take("stamp_kept", self._fences.leave_here)\n', ""),
+    _book("the way back keeps its rows", '        if self.move.leg == 1:\n            self._take("purge_there"', '        if True:\n            self._take("purge_there"'),
+    _book("stamped before it ends (moves.stamp)", '        self._take("reopen_here", self._fences.reopen_here)\n', '        if MoveState.FENCED in self.move.times:\n            self._take("reopen_here", self._fences.reopen_here)\n'),
+    _mover("in doubt it draws", "self._open(self._draw(known.id, known.mover_epoch))", "self._open(self._store.get(known.id))"),
+    _mover("a cut-over that was broken off is undone", "    **dict.fromkeys(CUTTING, Mover._give_way),", "    **dict.fromkeys(CUTTING, lambda mover: mover._book.cut_over()),"),
+    _mover("who has lost it ends", "        _check_ours(known, found)\n        self._open(found)\n", "        self._open(found)\n"),
+    _mover("the directory is waited for", "            except DirectoryUnavailable as error:\n                log.warning(\"move %s waits", "            except ZeroDivisionError as error:\n                log.warning(\"move %s waits"),
+    _mover("held it waits", '        if waits(move):\n            self._wait("held")\n        if move.not_before', "        if move.not_before"),
+    _mover("a try has its time", "if move.not_before is not None and self._store", "if False and self._store"),
+    _mover("a cut-over is not left in the middle", "_NEVER_STOPS: Final = CUTTING | {MoveState.SWITCHED}", "_NEVER_STOPS: Final = frozenset({MoveState.SWITCHED})"),
+    _mover("a worker stops", "        if self._book.move.state not in _NEVER_STOPS and self._should_stop():", "        if False:"),
+    _mover("a silent Redis is passed over", "is_silent = since is not None and", "is_silent = False and"),
+    _mover("what is hopeless is given up", "            self._hopeless = self._trouble\n", "            pass\n"),
+    _mover("a grace ends", "        if over_at is not None and not waits(move) and", "        if False and"),
+    _joined("rows of the outbox wait for the relay", "outbox_rows", ".values(relayed=0)", ".values(relayed=ON_THE_WAY)"),
+    _joined("a purge needs an earlier plan", "crossings", 'bool(move.found.get("tables"))', "False"),
+    _joined("a fence that never was is made", "fences", "        if self._there.read(self._shop_id) is None:\n            self.receive_there()\n", ""),
+    _joined("a way back that was given up has its own epoch", "fences", "return row.epoch if row is not None and is_away else epoch", "return epoch"),
+    _worker("the target's pod first", "reconciler", "move.heartbeat < now - SILENT_SECONDS - SOURCE_SECONDS", "True"),
+    _worker("only pods of the move", "reconciler", "        if move.away_pod == self._pod_id:\n            return True\n        return move.home_pod == self._pod_id and", "        return True or"),
+    _worker("a live mover is left alone", "service", "    if _has_another(move, owner, store.directory.clock.now()):\n", "    if False:\n"),
+    _worker("one job on a pod", "service", "retry=0, unique=Unique())", "retry=0)"),
+    _worker("a stray gate", "sweeper", "        if is_held:\n            passage", "        if False:\n            passage"),
+    _worker("a stray fence", "sweeper", "        if is_shut:\n            self._fence", "        if False:\n            self._fence"),
+    _worker("late jobs", "sweeper", "        if is_behind:\n            passage", "        if False:\n            passage"),
+    _worker("nothing under a move", "sweeper", "        if mover is None:\n            return 0\n", "        mover = mover or 99\n"),
+    _joined("rows that change while they are compared", "served_rows", "differing = [key for key in differing if key not in still]", "pass", _DISTURBED),
+    _joined("what this mover has begun", "served_rows", "if self._was_planned or self._tables:", "if self._was_planned:", _DISTURBED),
+    _joined("what this mover has begun, on SQLite", "embedded_rows", "        self._was_planned = True  #", "        #", _DISTURBED),
+]  # fmt: skip
