@@ -7,7 +7,7 @@ here moves a shop: that is done by the pods' workers. Leaves to others: the work
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from podwork_pods.mover.states import MoveState
 
 if TYPE_CHECKING:
     from podwork_ops.composition import Platform
+    from podwork_ops.move_compare import TableCompared
     from podwork_pods.mover.tables.declaration import ShopTables
 
 _COPIES = frozenset({MoveState.COPYING, MoveState.CATCHUP, MoveState.VERIFYING})
@@ -92,6 +93,22 @@ class MoveAccess:
             tables = catalogue.read(shard, declaration)
             sizes = size.size_of(shard, catalogue.facts_of(shard), tables, shop_id)
         return [{"table": one.table, "rows": one.rows, "bytes": one.estimated_bytes} for one in sizes]
+
+    def compared(self, move: Move) -> Iterator[TableCompared]:
+        """Compare what both pods have of the move's shop, table after table.
+
+        Raises:
+            MoveConflict: in its state both need not be equal.
+            AppNotLoaded, TablesBlocked: the declaration cannot be used for this shard.
+            ShardUnavailable: a shard does not answer.
+        """
+        from podwork_ops.move_compare import compared  # noqa: PLC0415 - with what reads a schema
+
+        passage, engine = move.passage, self._platform.engine
+        # A reversible move's shop trades on the target of its leg.
+        is_there = move.state is MoveState.REVERSIBLE
+        here, there = (passage.target, passage.source) if is_there else (passage.source, passage.target)
+        return compared(move, engine(here), engine(there), self._tables())
 
     def copied(self, move: Move) -> dict[str, Any]:
         """Return how many rows the copy of a move's leg has brought so far, of how many, if that is known."""

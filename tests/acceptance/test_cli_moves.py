@@ -154,6 +154,7 @@ def test_what_stands_in_the_way_is_named_before_anything_is_changed(
         (("get", "424242"), 6, "unknown move 424242"),
         (("get", "--shop", "999999"), 6, "was never moved"),
         (("hold", "424242", "--reason", "x"), 6, "unknown move 424242"),
+        (("verify", "424242"), 6, "unknown move 424242"),
         (("hold", "1"), 2, "--reason"),
         (("list", "--state", "flying"), 2, "'flying' is not one of"),
     ],

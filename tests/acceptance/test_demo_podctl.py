@@ -111,6 +111,7 @@ def test_interrupted_it_leaves_nothing(processes: Processes, temporary: Path) ->
     assert nothing_left(temporary)
 
 
+@pytest.mark.slow
 def test_killed_it_leaves_no_process(processes: Processes, temporary: Path) -> None:
     demo = start(processes, temporary, "--limit", str(LIMIT))
     demo.wait_for_output("enqueue a job per basket", 120)

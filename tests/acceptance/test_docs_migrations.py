@@ -85,6 +85,7 @@ def shop(embedded_stack: StartFleet, tmp_path: Path) -> Iterator[Shop]:
     platform.close()
 
 
+@pytest.mark.slow
 def test_the_page_runs(shop: Shop) -> None:
     shop.shell("shell: lint")
     proposed, planned = shop.shell("shell: plan")

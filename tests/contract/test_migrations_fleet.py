@@ -119,6 +119,7 @@ def live_through(stand: PlanStand, seed: int, turns: int) -> None:
     assert fleet.events.widest > 1
 
 
+@pytest.mark.slow
 def test_waves_and_limits_hold_with_a_thread_for_each_pod(mariadb_url: str) -> None:
     stand = PlanStand(mariadb_url, pods=8)
     fleet = begin(stand, seed=1)

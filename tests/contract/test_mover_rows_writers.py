@@ -335,8 +335,8 @@ class KillAt:
                 raise Killed(name)
 
 
-POINTS = ("rows.held", "rows.committing", "rows.committed", "rows.read")
-SLOW_POINTS = ("rows.snapshot", "rows.last")
+POINTS = ("rows.committed", "rows.read")
+SLOW_POINTS = ("rows.held", "rows.committing", "rows.snapshot", "rows.last")
 
 
 @pytest.mark.parametrize(

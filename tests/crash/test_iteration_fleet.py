@@ -181,10 +181,9 @@ def fleet(request: pytest.FixtureRequest) -> Iterator[tuple[IterationFleet, int]
         yield made, rows
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(
-    "fleet", [pytest.param(("embedded", 20_000), marks=pytest.mark.slow), ("served", 20_000)], indirect=True
-)
+@pytest.mark.parametrize("fleet", [("embedded", 20_000), ("served", 20_000)], indirect=True)
 def test_a_quarter_of_a_minute_under_fire(fleet: tuple[IterationFleet, int]) -> None:
     under_fire(*fleet, seconds=15.0, pause_seconds=0.3, seed=random.randrange(1_000_000))
 

@@ -36,7 +36,9 @@ POINTS = [
 ]
 
 
-@pytest.fixture(params=[pytest.param("embedded", marks=pytest.mark.slow), "served"])
+@pytest.fixture(
+    params=[pytest.param("embedded", marks=pytest.mark.slow), pytest.param("served", marks=pytest.mark.slow)]
+)
 def fleet(request: pytest.FixtureRequest) -> Iterator[IterationFleet]:
     start: StartFleet = request.getfixturevalue(f"{request.param}_stack")
     with iteration_fleet(start(pods=1), ROWS, ("[shard]", "lock_wait_seconds = 1")) as made:

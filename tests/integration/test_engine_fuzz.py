@@ -182,7 +182,7 @@ class History(RuleBasedStateMachine):
 
 def test_random_histories(store_url: str) -> None:
     """`PODWORK_FUZZ_EXAMPLES` makes it longer (`make test-long`)."""
-    examples = int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "60"))
+    examples = int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "30"))
     machine = type("HistoryHere", (History,), {"url": store_url})
     run_state_machine_as_test(
         machine,

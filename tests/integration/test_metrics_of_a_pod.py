@@ -48,6 +48,7 @@ def start(processes: Processes, environment: dict[str, str]) -> tuple[ManagedPro
     return worker, scraper
 
 
+@pytest.mark.slow
 def test_the_leaders_worker_tells_of_the_pod_and_then_its_successors(
     processes: Processes, environment: dict[str, str]
 ) -> None:

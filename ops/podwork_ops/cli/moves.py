@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from podwork_ops.cli import move_changes, move_plan, move_plans, move_start
+from podwork_ops.cli import move_changes, move_plan, move_plans, move_start, move_verify
 from podwork_ops.cli.commands import Group
 from podwork_ops.cli.move_choice import MOVE, move_argument
 from podwork_ops.cli.move_rows import COLUMNS, EVENT_COLUMNS, GET_COLUMNS, details_of, event_row, row_of
@@ -147,6 +147,7 @@ for command in (
     move_changes.abort,
     move_changes.reverse,
     move_changes.complete,
+    move_verify.verify,
     move_plan.plan,
     move_plans.plans,
     move_plans.pause,

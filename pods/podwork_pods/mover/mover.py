@@ -154,7 +154,8 @@ class Mover:
     def _do(self, move: Move) -> None:
         if move.state not in _BEGINS_ANYHOW and self._should_stop():
             raise _Stop
-        self._beat("")
+        if move.state is not MoveState.SWITCHED:  # writes stand still
+            self._beat("")
         why, self._hopeless = self._hopeless, ""
         if why and move.state in BEFORE_SWITCH:
             self._book.give_up(why)
