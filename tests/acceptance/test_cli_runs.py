@@ -170,6 +170,7 @@ def test_a_dry_run_does_some_batches_and_leaves_everything_as_it_was(
 # Changing
 
 
+@pytest.mark.slow
 def test_a_throttled_run_says_by_what_is_paused_and_goes_on(podctl: Podctl, gate: Path) -> None:
     gate.touch()
     start_worker(podctl, revision="gate")

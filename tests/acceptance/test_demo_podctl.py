@@ -102,6 +102,7 @@ def test_a_folder_that_holds_something_is_refused_and_left_alone(
     assert (temporary / "letter").read_text(encoding="utf-8") == "precious"
 
 
+@pytest.mark.slow
 def test_interrupted_it_leaves_nothing(processes: Processes, temporary: Path) -> None:
     demo = start(processes, temporary, "--limit", str(LIMIT), "-o", "json")
     demo.wait_for_output(" moves from pod ", 120)

@@ -68,6 +68,7 @@ def folder(tmp_path: Path, processes: Processes) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_the_guide_runs(processes: Processes, folder: Path) -> None:
     for name in ("shop.py", "schedules.toml"):
         (folder / name).write_text(blocks(f"file: {name}"), encoding="utf-8")

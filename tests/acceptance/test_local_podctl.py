@@ -107,5 +107,6 @@ def test_workers_start_on_an_embedded_stack_at_once(embedded_stack: StartFleet, 
     work_one_job(embedded_stack, tmp_path)
 
 
+@pytest.mark.slow
 def test_workers_start_on_a_served_stack_at_once(served_stack: StartFleet, tmp_path: Path) -> None:
     work_one_job(served_stack, tmp_path)

@@ -221,6 +221,7 @@ CRASH_CASES = [
 
 
 @pytest.mark.parametrize(("kind", "point", "name"), CRASH_CASES)
+@pytest.mark.slow
 def test_killed_anywhere_it_is_done_once(
     request: pytest.FixtureRequest, kind: str, point: str, name: str
 ) -> None:

@@ -103,6 +103,7 @@ def test_job_processes_apply_migrations_too(fleet: MigrationFleet) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", ["turn.ddl", pytest.param("turn.beginning", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_while_whoever_has_the_line_is_frozen_nobody_else_runs_one(
     served: MigrationFleet, point: str
 ) -> None:

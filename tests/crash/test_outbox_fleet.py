@@ -73,6 +73,7 @@ def numbers(platform: Platform, table: str) -> set[int]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("fleet", ["embedded", "served"], indirect=True)
+@pytest.mark.slow
 def test_workers_that_are_killed_while_orders_are_placed(fleet: Fleet, platform: Platform) -> None:
     worker = fleet.podctl(*WORKERS)
     worker.wait_for_output("the worker is ready")

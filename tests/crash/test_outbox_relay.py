@@ -83,6 +83,7 @@ def until_settled(stand: OutboxStand) -> None:
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("fate", ["is killed", "sleeps"])
+@pytest.mark.slow
 def test_a_relay_that_stops_at_a_point_loses_and_doubles_nothing(
     stand: OutboxStand, processes: Processes, point: str, fate: str
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_relay_that_stops_at_a_point_loses_and_doubles_nothing(
     ("point", "is_committed"),
     [("outbox.written", False), ("shop_transaction.committing", False), ("outbox.committed", True)],
 )
+@pytest.mark.slow
 def test_an_application_that_dies_at_its_commit(
     stand: OutboxStand, processes: Processes, point: str, is_committed: bool
 ) -> None:

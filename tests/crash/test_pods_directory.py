@@ -81,6 +81,7 @@ def test_of_two_processes_exactly_one_wins_each_shop(
     directory.close()
 
 
+@pytest.mark.slow
 def test_many_processes_that_prepare_the_directory_at_once_all_succeed(
     directory_url: str, tmp_path: Path
 ) -> None:

@@ -141,6 +141,7 @@ def test_queued_jobs_follow_their_shop_while_pushes_go_on(
     ],
 )
 @pytest.mark.parametrize("fate", ["goes on", "is killed"])
+@pytest.mark.slow
 def test_a_worker_that_slept_through_the_move_writes_nothing_on_the_source(
     fleet: Fleet, platform: Platform, mover: Platform, point: str, is_known: bool, fate: str
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_worker_runs_a_schedule_each_second(run: ScheduleRun) -> None:
 
 
 @pytest.mark.parametrize("point", ["schedules.planned", "schedules.ticked"])
+@pytest.mark.slow
 def test_a_leader_killed_between_working_out_and_ticking(run: ScheduleRun, point: str) -> None:
     """Its successor (the supervisor's next child) begins where it looked last."""
     worker = run.start_pausing([Point(point, 2)], **EACH_SECOND)
