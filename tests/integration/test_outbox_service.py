@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -127,8 +128,16 @@ def test_a_hint_that_led_to_nothing_is_followed_by_a_few_more_looks(
         done.append("hint")
         return True
 
+    me, really = threading.current_thread(), time.sleep
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread() is me:
+            done.append(f"{seconds:g} s")
+        else:  # another thread's, which has nothing to do with it
+            really(seconds)
+
     monkeypatch.setattr(child.thread._arrivals, "wait", wait)
-    monkeypatch.setattr(time, "sleep", lambda seconds: done.append(f"{seconds:g} s"))
+    monkeypatch.setattr(time, "sleep", sleep)
     for _ in range(5):
         child.thread._round()
     assert done == ["hint", "0.01 s", "0.05 s", "0.2 s", "hint"]
