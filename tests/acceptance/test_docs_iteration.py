@@ -203,7 +203,6 @@ def work(shop: Shop) -> None:
         shop.fleet.processes.podctl(*arguments, environment=shop.environment)
 
 
-@pytest.mark.slow
 def test_the_page_runs(shop: Shop) -> None:
     [tried] = shop.shell("shell: dry run")
     assert str(LINES) in tried.stdout

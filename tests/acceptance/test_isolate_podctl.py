@@ -48,7 +48,6 @@ def await_progress(platform: Platform, done: int, worker: ManagedProcess) -> Non
     until(lambda: inspection.totals().get("acknowledged", 0) >= done, 60, f"{done} jobs end; {worker}")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_effect_is_there_once_whoever_is_killed_meanwhile(fleet: Fleet) -> None:
     with open_platform(load(file=fleet.config, environment={}).settings) as platform:

@@ -18,6 +18,7 @@ from podwork_migrations.change.ways import SchemaRoutes
 from podwork_migrations.fingerprint.fingerprint import fingerprint
 from podwork_migrations.runner.outcome import Ending
 from tests.support.migration_stand import ONE, TWO, MigrationStand
+from tests.support.sampling import sampled
 
 
 @contextmanager
@@ -220,8 +221,7 @@ CRASH_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "point", "name"), CRASH_CASES)
-@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "point", "name"), sampled(CRASH_CASES, 5))
 def test_killed_anywhere_it_is_done_once(
     request: pytest.FixtureRequest, kind: str, point: str, name: str
 ) -> None:

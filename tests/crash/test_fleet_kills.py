@@ -57,7 +57,6 @@ def await_progress(inspection: Inspection, done: int, worker: ManagedProcess) ->
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.slow
 def test_six_kills_in_six_thousand_jobs(embedded_stack: StartFleet) -> None:
     drain_under_fire(embedded_stack(pods=1), 6_000, 6)
 

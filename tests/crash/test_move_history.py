@@ -181,7 +181,6 @@ def wander(fleet: MoveFleet, legs: int, seed: int, disturb: Callable[[], None], 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("wandering", [MANY_SHOPS[:2]], indirect=True)
-@pytest.mark.slow
 def test_shops_wander_between_pods(wandering: MoveFleet) -> None:
     wander(wandering, 2, random.randrange(1 << 30), lambda: None, once=True)
 

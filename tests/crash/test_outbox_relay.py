@@ -21,6 +21,7 @@ from podwork_pods.outbox.standing import Standing
 from tests.support.outbox import SHOP, OutboxStand, mariadb_stand, note, replacing, sqlite_stand
 from tests.support.pause import PausingProcess, Point, start_pausing
 from tests.support.processes import ManagedProcess, Processes
+from tests.support.sampling import sampled
 from tests.support.servers import PrivateServers, kill, paused
 from tests.support.wait import until
 
@@ -81,9 +82,8 @@ def until_settled(stand: OutboxStand) -> None:
     until(nothing_is_left, 20.0, "every row to go")
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", sampled(POINTS, 4))
 @pytest.mark.parametrize("fate", ["is killed", "sleeps"])
-@pytest.mark.slow
 def test_a_relay_that_stops_at_a_point_loses_and_doubles_nothing(
     stand: OutboxStand, processes: Processes, point: str, fate: str
 ) -> None:

@@ -21,6 +21,7 @@ from tests.support.fleets import Fleet, StartFleet
 from tests.support.moving_shop import Move, prepare, record, runs
 from tests.support.pause import PausingProcess, Point, start_pausing
 from tests.support.processes import ManagedProcess
+from tests.support.sampling import sampled
 from tests.support.wait import until
 
 SHOP, NEIGHBOUR = 330, 331
@@ -140,8 +141,7 @@ def test_queued_jobs_follow_their_shop_while_pushes_go_on(
         ("fence.introducing", False),  # the truth was asked before the move, the row is written after it
     ],
 )
-@pytest.mark.parametrize("fate", ["goes on", "is killed"])
-@pytest.mark.slow
+@pytest.mark.parametrize("fate", sampled(["goes on", "is killed"], 2))
 def test_a_worker_that_slept_through_the_move_writes_nothing_on_the_source(
     fleet: Fleet, platform: Platform, mover: Platform, point: str, is_known: bool, fate: str
 ) -> None:

@@ -11,6 +11,7 @@ from podwork.identity import pushed_at_seconds
 from podwork.schedules.schedules import Schedules
 from tests.support.pause import Point
 from tests.support.processes import Processes
+from tests.support.sampling import sampled
 from tests.support.wait import until
 from tests.support.worker_run import WorkerRun
 
@@ -69,8 +70,7 @@ def test_a_worker_runs_a_schedule_each_second(run: ScheduleRun) -> None:
     assert state.next_run is not None
 
 
-@pytest.mark.parametrize("point", ["schedules.planned", "schedules.ticked"])
-@pytest.mark.slow
+@pytest.mark.parametrize("point", sampled(["schedules.planned", "schedules.ticked"], 2))
 def test_a_leader_killed_between_working_out_and_ticking(run: ScheduleRun, point: str) -> None:
     """Its successor (the supervisor's next child) begins where it looked last."""
     worker = run.start_pausing([Point(point, 2)], **EACH_SECOND)

@@ -41,7 +41,6 @@ def test_what_may_start_once_is_buried_when_its_process_dies_with_it(run: Worker
         ("worker.acknowledged", "ended", 1),
     ],
 )
-@pytest.mark.slow
 def test_what_may_start_once_starts_at_most_once_wherever_its_process_dies(
     run: WorkerRun, point: str, state: str, starts: int
 ) -> None:
