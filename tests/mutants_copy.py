@@ -14,6 +14,7 @@ _WRITERS = "tests/contract/test_migrations_copy_writers.py"
 _PARALLEL = "tests/contract/test_migrations_copy_parallel.py"
 _VALUES = "tests/contract/test_migrations_copy_values.py"
 _KILLS = "tests/crash/test_migrations_copy_kills.py"
+_RUNS = "tests/unit/test_migrations_copy_runs.py"
 
 Guard = tuple[str, str, str, str, str]
 
@@ -63,6 +64,11 @@ GUARDS: list[Guard] = [
     _code("a counter has one job", "job", 'return 1 if params.get("counter") else _JOBS', "return _JOBS", _PARALLEL),
     _code("a way back that is closed", "revert", "    if faults := journal.faults(names.old):\n", "    if faults := []:\n"),
     _code("the way back compares", "applier", "        if stands.is_lost:\n            raise journal.failed(f\"the way back is closed: {stands.reason}\")\n        if not stands.has_succeeded:\n            return _waiting(Stage.BACK_COMPARING, stands)\n", ""),
+    _code("looked at soon", "runs", "max(FIRST_LOOK_SECONDS, age_seconds * AGE_SHARE)", "LOOK_SECONDS", _RUNS),
+    _code("looked at ever more seldom", "runs", "min(LOOK_SECONDS, max(FIRST_LOOK_SECONDS, age_seconds * AGE_SHARE))", "FIRST_LOOK_SECONDS", _RUNS),
+    _code("a clock that was set back", "runs", "max(FIRST_LOOK_SECONDS, age_seconds * AGE_SHARE)", "age_seconds * AGE_SHARE", _RUNS),
+    _code("by its age", "runs", "age_seconds = work.shard.clock.now() - run.created", "age_seconds = 0.0"),
+    _code("the wait for its run", "applier", "wait_seconds=stands.look_again_seconds", "wait_seconds=LOOK_SECONDS"),
     _code("one try after the other", "applier", 'if entry.stage == f"{Stage.ABORTED}.{entry.attempts}":', "if False:", _FOUND),
     _code("the same change in two rows", "verify", " * {ODD}\"", "\"", "tests/contract/test_migrations_copy_parallel.py"),
     _code("smaller types", "refusals", "        elif not widens(old, new):", "        elif False:", _FOUND),

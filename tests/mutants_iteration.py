@@ -27,8 +27,8 @@ GUARDS: list[Guard] = [
     _code("the lock spares the run", "remembered", "_TOLD.scalar_subquery()", "_TOLD.with_for_update().scalar_subquery()"),
     _code("a force is looked for", "remembered", "if found.run_revision != told_revision:", "if False:"),
     _code("words that depend on values", "prepared", "None if _depends_on_values(compiled, dialect) else _Words(compiled)", "_Words(compiled)", "tests/contract/test_pods_iteration_prepared.py"),
-    _code("lease epoch of a change", "partitions", '    _COLUMN.lease_epoch == bindparam("under_epoch"),\n', '    bindparam("under_epoch") == bindparam("under_epoch"),\n'),
-    _code("state of a change", "partitions", "    _COLUMN.state == PartitionState.RUNNING,\n)", ")"),
+    _code("lease epoch of a change", "remembered", '    _COLUMN.lease_epoch == bindparam("under_epoch"),\n', '    bindparam("under_epoch") == bindparam("under_epoch"),\n'),
+    _code("state of a change", "remembered", "    _COLUMN.state == PartitionState.RUNNING,\n)", ")"),
     _code("revision of a batch", "partitions", '_COLUMN.revision == bindparam("at_revision")', 'bindparam("at_revision") == bindparam("at_revision")'),
     _code("revision after a split", "partitions", '"revision": found.revision + 1, ', ""),
     _code("a split of what is over", "partitions", "if found.state not in (PartitionState.WAITING, PartitionState.RUNNING):", "if False:"),
@@ -99,7 +99,7 @@ GUARDS += [
     _code("room for a split", "splitting", "if len(held) >= parallel:", "if False:", _LOOP),
     _code("no run without its first job", "opening", "if context.job_id != run_id:", "if False:", _LOOP),
     _code("the run's own parameters", "opening", "job = declared.job(context, run.params, run.shop_id)", "job = declared.job(context, context.extras and {} or {}, run.shop_id)", _LOOP),
-    _code("a shop's run in its transactions", "shard", "        if shop_id is None:\n", "        if True:\n", _BESIDE),
+    _code("a shop's run in its transactions", "shard", "        if shop_id is None:\n            from", "        if True:\n            from", _BESIDE),
     _code("an item is done after all once", "redoing", "if not shard.quarantine.retry(connection, item):", "if False:", _BESIDE),
     _code("it is that item", "redoing", "if key(portion.last) == key(item.cursor):", "if True:", _BESIDE),
     _code("a rehearsal is undone", "rehearsal", "            raise _Undo\n", "", _BESIDE),
@@ -107,6 +107,27 @@ GUARDS += [
     _code("the keeper gets tired", "keeper", "min(2 * last.again_seconds, LONGEST_SECONDS)", "LOOK_SECONDS", _BESIDE),
     _code("the keeper hears of a person", "keeper", "if last is None or last.revision != run.revision:", "if last is None:", _BESIDE),
     _code("one that lives is enough", "keeper", 'any(job.state != "dead" for job in jobs)', "False", _BESIDE),
+]  # fmt: skip
+
+_FENCE = "tests/contract/test_pods_iteration_fence.py"
+
+GUARDS += [
+    _code("leases pass the shop's fence", "shard", "        if shop_id is None:\n            return self._statements\n", "        if True:\n            return self._statements\n", _FENCE + "::test_leases_change_under_the_shops_fence_only"),
+    _code("a pod's leases pass none", "shard", "        if shop_id is None:\n            return self._statements\n", "", _FENCE + "::test_a_pods_run_opens_no_transaction_for_its_leases"),
+    _code("a claim passes the fence", "statements", "with unprepared(self.pod_id), self._begin() as session:\n            yield session.connection()", "with super().claiming() as connection:\n            yield connection", _FENCE + "::test_nothing_is_taken_of_a_shop_that_has_gone"),
+    _code("a lease's change passes the fence", "statements", "with self._typed(self._engine()), self._begin() as session:\n            yield session.connection()", "with super().writing() as connection:\n            yield connection", _FENCE + "::test_who_stops_after_the_shop_has_gone_gives_nothing_back"),
+    _code("a shop's partitions are taken as such", "shift", "shard.leases(opened.run.shop_id)", "shard.leases(None)", _FENCE + "::test_nothing_is_taken_of_a_shop_that_has_gone"),
+    _code("they are given back as such", "walk", "shard.leases(opened.run.shop_id)", "shard.leases(None)", _FENCE + "::test_who_stops_after_the_shop_has_gone_gives_nothing_back"),
+    _code("their attempts are counted as such", "failing", "shard.leases(opened.run.shop_id)", "shard.leases(None)", _FENCE + "::test_a_batch_that_fails_while_the_shop_goes_is_counted_nowhere"),
+    _code("an item's error is kept as such", "redoing", "shard.writing(run.shop_id)", "shard.writing(None)", _FENCE + "::test_an_item_that_fails_again_while_the_shop_goes_stays_as_it_is"),
+    _code("a run is where its shop is", "shard", "session.fence.pod_id != self.pod_id", "False", _FENCE + "::test_a_run_is_not_looked_for_where_its_shop_is_now"),
+    _code("a refused job does not end", "letting_go", " or (kind is Kind.ELSEWHERE and signal is None)", "", _FENCE + "::test_a_run_that_is_to_pause_does_so_where_its_shop_is"),
+    _code("orders need a fence", "control", "if state != FenceState.OPEN:", "if state not in (None, FenceState.OPEN):", _FENCE + "::test_people_give_no_orders_to_a_run_whose_shop_has_no_fence_here"),
+    _code("a moving shop's run stops no keeper", "keeper", "if kind is not Kind.ELSEWHERE and not", "if not", _FENCE + "::test_a_run_whose_shop_is_on_its_way_is_left_for_later_and_the_others_are_kept"),
+    _code("nor one that a person changes", "keeper", " and not isinstance(error, RunConflict | RedirectLoop)", "", _FENCE + "::test_a_run_whose_shop_is_on_its_way_is_left_for_later_and_the_others_are_kept"),
+    _code("nor any other", "keeper", "                return [error]\n", "                raise\n", _FENCE + "::test_what_one_run_meets_is_said_after_the_others_were_kept"),
+    _code("it is said", "keeper", "        if met:\n            raise met[0]\n", "", _FENCE + "::test_what_one_run_meets_is_said_after_the_others_were_kept"),
+    _code("an outage ends the turn", "keeper", "            if kind is Kind.OUTAGE:\n                raise\n", "", _FENCE + "::test_what_all_runs_would_meet_ends_the_turn"),
 ]  # fmt: skip
 
 _PUSHING = "tests/integration/test_iteration_pushing.py"

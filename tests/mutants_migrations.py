@@ -51,6 +51,7 @@ GUARDS: list[Guard] = [
     _code("a state that somebody changed", "ledger/ledger", "_TABLE.state == entry.state)", "entry.state == entry.state)", _LEDGER),
     _code("no state by the way", "ledger/ledger", "if strangers := _OWN & set(values):", "if strangers := set():", _LEDGER),
     # A turn
+    _code("what goes on is no news", "runner/service", "outcome.ending is Ending.UNDER_WAY and outcome.again_seconds < QUIET_SECONDS", "False", "tests/unit/test_migrations_composition.py"),
     _code("one query when nothing is to be done", "runner/runner", "        if standing.is_quiet:\n", "        if False:\n", _RUNNER),
     _code("what it requires", "runner/runner", "missing = [version for version in migration.requires if version not in done]", "missing: list[str] = []", _RUNNER),
     _code("what workers know", "runner/runner", "            if objection:\n", "            if False:\n", _RUNNER),

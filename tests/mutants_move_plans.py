@@ -14,6 +14,10 @@ _DECIDING = "tests/unit/test_move_plan_deciding.py"
 _SELECTION = "tests/unit/test_move_plan_selection.py"
 _CALENDAR = "tests/unit/test_move_plan_calendar.py"
 _CLI = "tests/acceptance/test_cli_move_plans.py"
+_RUNNING = "tests/acceptance/test_cli_move_plans_running.py"
+_READING = "tests/contract/test_move_plan_reading.py"
+_WAITING = "tests/contract/test_mover_waiting.py"
+_APART = "tests/contract/test_migrations_apart.py"
 
 Guard = tuple[str, str, str, str, str]
 
@@ -61,4 +65,18 @@ GUARDS: list[Guard] = [
     _in("calendar", "its end by that clock", "end.replace(tzinfo=self.zone).timestamp()", "now + left * 60", _CALENDAR),
     _in("calendar", "over midnight", "length = (self.last - self.first) % self.period", "length = self.last - self.first", _CALENDAR),
     ("move plans: no bandwidth is promised where none is kept", "ops/podwork_ops/cli/move_plan.py", "if options.bandwidth_bytes is not None and is_copied_at_once:", "if False:", _CLI),
+    ("move plans: an order that a plan does not let happen", "ops/podwork_ops/cli/move_changes.py", "        check(platform, after)\n", "", _CLI),
+    _in("turns", "who has another move is named", "rows.moved_elsewhere(connection, plan, decision.first)", "()", _READING),
+    _in("turns", "a pod that takes none is named", 'why_not(to_pod, (PodState.ACTIVE,), "it takes no shops")', '""', _READING),
+    _in("rows", "what a shop waits for", "return f\"held: {row.held_reason}\" if row.held else str(row.throttle_reason)", 'return ""', _READING),
+    ("moves: what passes by itself is waited for", "pods/podwork_pods/mover/runbook.py", "        if found.waits:\n            raise HasToWait(\"; \".join(found.waits))\n", "", _WAITING),
+    ("moves: what is waited for is said until it is over", "pods/podwork_pods/mover/mover.py", "self._beat(move.throttle_reason)", 'self._beat("")', _WAITING),
+    ("move plans: leaders let plans go on", "pods/podwork_pods/mover/service.py", "        yield self._plans.turn\n", "", f"{_RUNNING} -k evacuated"),
+    ("moves: what a person has to end is not waited for", "pods/podwork_pods/mover/joined/looking.py", "(each.what for each in seen if not each.passes)", "()", _WAITING),
+    ("moves: tables may differ while a migration is under way", "pods/podwork_pods/mover/joined/looking.py", "            return Found(found, {}, waits)\n", "            pass\n", _WAITING),
+    ("moves: a migration that begins meanwhile", "pods/podwork_pods/mover/joined/looking.py", "waits = _passing(self._look_further()) if blocked else []", "waits: list[str] = []", _WAITING),
+    ("moves: only a plan that rolls out is waited for", "migrations_runner/podwork_migrations/plan/coming.py", "plan.state in _ROLLS_OUT and ", "", _APART),
+    ("moves: no pod that is left out is waited for", "migrations_runner/podwork_migrations/plan/coming.py", "if fleet.why_blocked(pod_id) is not None:", "if False:", _APART),
+    ("moves: no line that has stopped is waited for", "migrations_runner/podwork_migrations/apart.py", "if is_stopped or theirs is not None else", "if theirs is not None else", _APART),
+    ("moves: nothing that a person took back is waited for", "migrations_runner/podwork_migrations/apart.py", "if is_stopped or theirs is not None else", "if is_stopped else", _APART),
 ]  # fmt: skip

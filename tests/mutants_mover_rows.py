@@ -42,6 +42,7 @@ GUARDS: list[Guard] = [
     _rows("floats as doubles", "literals", "{place} + 0e0, ''''", "{place}, ''''", _VALUES),
     _rows("places of enums", "literals", 'f"IFNULL({place} + 0, \'NULL\')"', 'f"QUOTE({place})"', _VALUES),
     _rows("zeros at the end of a binary key", "literals", 'stored = stored.ljust(declared_length(column), b"\\0")', "pass", _STREAM),
+    _rows("a deadlock is tried again", "applying", "                if not (is_deadlock(error) or is_lock_timeout(error)):\n                    raise\n", "                raise\n", "tests/integration/test_mover_locks.py"),
     _rows("lines of orders that are missing", "applying", "                    self._widen(reader, table, loose, whole)", "                    pass", _WRITERS),
     _rows("unique values that go round", "passing", "            self._clear_way(pulse)\n        raise", "        raise", _WRITERS),
     _rows("rows are read when their writers have ended", "passing", "here = Reader(self._locks, self.passage, locked=True)", "here = Reader(self._locks, self.passage, locked=False)", _WRITERS),

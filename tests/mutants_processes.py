@@ -17,6 +17,7 @@ _KILLS = "tests/crash/test_worker_isolation_kills.py"
 _HARD = "tests/integration/test_worker_hard_limit.py"
 _RUNS = "tests/unit/test_worker_isolation_runs.py"
 _ORDERS = "tests/integration/test_worker_orders.py"
+_TIME = "tests/integration/test_worker_timekeeper.py"
 
 Guard = tuple[str, str, str, str, str]
 
@@ -86,6 +87,10 @@ GUARDS: list[Guard] = [
     _in("overruns", "memory", "if used_bytes > self._memory_limit_bytes:", "if False:", _UNIT + " " + _ISOLATION),
     _in("overruns", "no limit", "if self._memory_limit_bytes else []", "", _UNIT),
     _in("boot", "limits of the code", "publish_limits(surroundings.queues, app)", "pass", _ORDERS),
+    _in("boot", "what a child puts off", "    queues.observe_schedule = timekeeper.expect\n", "", _TIME),
+    _in("timekeeper", "what is put off wakes it", "            self._woken.set()\n", "            pass\n", _TIME),
+    _in("timekeeper", "only what comes before its next look", "if due - self._redis_ahead_seconds < self._sleeps_until:", "if True:", _TIME),
+    _in("timekeeper", "put off behind its look", "        self._sleeps_until = math.inf\n        self._woken.clear()", "        self._woken.clear()", _TIME),
     _in("supervisor", "nobody follows", "self._wanted -= 1", "pass", _STOPPING),
     _in("supervisor", "the last one", "if self._wanted == 0:", "if False:", _STOPPING),
     _in("supervisor", "told before", "if child.leaving:\n            return  # it was told", "if False:\n            return  # it was told", _STOPPING),

@@ -15,8 +15,10 @@ from podwork_ops.application import load_tables
 from podwork_pods.engines import reader
 from podwork_pods.mover.plans import loads
 from podwork_pods.mover.plans.errors import InvalidMovePlan
+from podwork_pods.mover.plans.plan import MovePlan
 from podwork_pods.mover.plans.plans import MovePlans
 from podwork_pods.mover.plans.selection import Choice, PodLoad, evacuate, rebalance, to_one
+from podwork_pods.mover.plans.states import PlanState
 from podwork_pods.pod import Pod, PodState
 
 if TYPE_CHECKING:
@@ -42,17 +44,20 @@ class Aim(NamedTuple):
             return "the pods are evened out"
         if self.from_pod is not None:
             return f"all shops of pod {self.from_pod} go to pod {self.to_pod}"
-        return f"{len(self.shops)} shops go to pod {self.to_pod}"
+        count = len(self.shops)
+        return f"{count} {'shop goes' if count == 1 else 'shops go'} to pod {self.to_pod}"
 
 
 class Proposal(NamedTuple):
     """What a plan would have: its shops in the order of their turns, and how loaded each pod is and would be.
 
-    `pods`: a row each, with `pod_id`, `state`, `weight`, `load`, `load_after`, `leave`, `come`.
+    `pods`: a row each, with `pod_id`, `weight`, `load`, `load_after`, `leave`, `come`. `moving`: those of the
+    shops that have a move which is not over, and wait for it.
     """
 
     choices: Sequence[Choice]
     pods: Sequence[dict[str, Any]]
+    moving: Sequence[int] = ()
 
 
 class MovePlanAccess:
@@ -69,6 +74,18 @@ class MovePlanAccess:
     def to_change(self, *, dry_run: bool = False) -> MovePlans:
         """Return the plans; `dry_run`: orders about them are checked and undone."""
         return MovePlans(self._platform.directory, dry_run=dry_run)
+
+    def waits_for(self, plan: MovePlan) -> str:
+        """Say for people why none of a plan's shops begins, though some wait; "": one does, or need not.
+
+        Raises DirectoryUnavailable, RegistryUnavailable.
+        """
+        from podwork_pods.mover.plans.turns import why_none_begins  # noqa: PLC0415 - with what begins moves
+
+        if plan.state is not PlanState.RUNNING:
+            return ""
+        pods = self._platform.pods()
+        return self._platform.directory.read(lambda connection: why_none_begins(connection, plan, pods))
 
     def propose(self, aim: Aim, *, by_rows: bool) -> Proposal:
         """Choose a plan's shops. `by_rows`: by their rows, for which shards are asked; else by their number.
@@ -89,7 +106,7 @@ class MovePlanAccess:
             leaving = [self._counted(self._platform.pod(aim.from_pod), by_rows=by_rows)]
         else:
             leaving = self._located(aim.shops, pods)
-        return _proposal(leaving, to_one(leaving, aim.to_pod))
+        return self._proposal(leaving, to_one(leaving, aim.to_pod))
 
     def _spread(self, aim: Aim, pods: Sequence[Pod], *, by_rows: bool) -> Proposal:
         if aim.evacuated is not None:
@@ -100,8 +117,8 @@ class MovePlanAccess:
             if pod.state in _LEAVING and (pod.weight or pod.id == aim.evacuated)
         ]
         if aim.evacuated is not None:
-            return _proposal(counted, evacuate(counted, aim.evacuated))
-        return _proposal(counted, rebalance(counted))
+            return self._proposal(counted, evacuate(counted, aim.evacuated))
+        return self._proposal(counted, rebalance(counted))
 
     def _counted(self, pod: Pod, *, by_rows: bool) -> PodLoad:
         rows: Mapping[int, int] = {}
@@ -127,13 +144,17 @@ class MovePlanAccess:
         known = {pod.id: pod for pod in pods}
         return [PodLoad(pod_id, known[pod_id].weight, shops) for pod_id, shops in sorted(found.items())]
 
+    def _proposal(self, pods: Sequence[PodLoad], choices: Sequence[Choice]) -> Proposal:
+        moving = self.store.moving([choice.shop_id for choice in choices])
+        return Proposal(choices, _pods(pods, choices), moving)
+
 
 def _check(pod: Pod, *states: PodState, why: str) -> None:
     if pod.state not in states:
         raise InvalidMovePlan(f"pod {pod.id} is {pod.state}: it {why}", "see: podctl pods get")
 
 
-def _proposal(pods: Sequence[PodLoad], choices: Sequence[Choice]) -> Proposal:
+def _pods(pods: Sequence[PodLoad], choices: Sequence[Choice]) -> list[dict[str, Any]]:
     rows = {
         pod.pod_id: {
             "pod_id": pod.pod_id,
@@ -150,4 +171,4 @@ def _proposal(pods: Sequence[PodLoad], choices: Sequence[Choice]) -> Proposal:
             if pod_id in rows:
                 rows[pod_id][verb] += 1
                 rows[pod_id]["load_after"] += sign * choice.load
-    return Proposal(choices, list(rows.values()))
+    return list(rows.values())

@@ -52,9 +52,11 @@ def further_looks(settings: Settings, topology: Topology) -> Sequence[Look]:
         return ()
     from podwork_migrations.apart import Apart  # noqa: PLC0415 - only where there are migrations
     from podwork_migrations.ledger.ledger import Ledger  # noqa: PLC0415 - as above
+    from podwork_migrations.plan.coming import Coming  # noqa: PLC0415 - as above
 
     engine = topology.connections.engine
-    return (Apart(lambda pod_id: Ledger(pod_id, partial(engine, pod_id, autocommit=True))),)
+    coming = Coming(topology.directory, topology.roster.pods)
+    return (Apart(lambda pod_id: Ledger(pod_id, partial(engine, pod_id, autocommit=True)), coming),)
 
 
 def service_of(app: App, topology: Topology, pod_id: int) -> Service:

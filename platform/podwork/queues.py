@@ -58,6 +58,8 @@ class Queues:
         self.store = store
         self.lease_seconds = lease_seconds
         self._lease_ms = int(lease_seconds * 1000)
+        self.observe_schedule: Callable[[float], None] | None = None
+        """Told when a job is due (seconds since 1970) that was retried or snoozed by way of this object."""
 
     # Pushing
 
@@ -179,7 +181,7 @@ class Queues:
         """Schedule a failed job for `due` (seconds since 1970), one attempt spent. False: not held."""
         due_ms = int(due * 1000)
         stored = lease.record(attempts=lease.attempts + 1, due_ms=due_ms, error=error, extras=extras)
-        return bool(self.store.call("retry", incarnation, lease.shop, lease.id, due_ms, stored, "retried"))
+        return self._schedule(incarnation, lease, due_ms, stored, "retried")
 
     def snooze(
         self,
@@ -196,7 +198,13 @@ class Queues:
         """
         due_ms, times = int(due * 1000), lease.interruptions + interrupted
         stored = lease.record(due_ms=due_ms, interruptions=times, error=lease.error, extras=extras)
-        return bool(self.store.call("retry", incarnation, lease.shop, lease.id, due_ms, stored, "snoozed"))
+        return self._schedule(incarnation, lease, due_ms, stored, "snoozed")
+
+    def _schedule(self, incarnation: str, lease: Lease, due_ms: int, stored: bytes, total: str) -> bool:
+        is_held = bool(self.store.call("retry", incarnation, lease.shop, lease.id, due_ms, stored, total))
+        if is_held and self.observe_schedule is not None:
+            self.observe_schedule(due_ms / 1000)
+        return is_held
 
     def bury(
         self, incarnation: str, lease: Lease, reason: str, extras: Mapping[str, str] | None = None

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
+from podwork_ops.cli.move_plan_rows import UNHEARD_SECONDS, details_of
 from podwork_ops.composition import Platform, connect
 from podwork_pods.mover import schema
 from podwork_pods.mover.moves import Moves
+from podwork_pods.mover.plans.plan import PlanOptions, Standing
+from podwork_pods.mover.plans.selection import Choice
 from podwork_pods.mover.plans.turns import PlanTurns
 from podwork_pods.mover.states import MoveState
 from tests.acceptance.conftest import Podctl
@@ -98,6 +101,10 @@ def test_a_plan_is_made_seen_paused_resumed_and_cancelled(podctl: Podctl, platfo
     assert [shop["shop_id"] for shop in row["shop_list"]] == [101]
     [move] = podctl.json("moves", "list")["moves"]
     assert (move["shop_id"], move["grace_seconds"]) == (101, 3600.0)
+    again = podctl("moves", "plan", "--from", "1", "--to", "2", "--canary", "none", "--dry-run")
+    assert "4 shops would move, without a canary: all shops of pod 1 go to pod 2" in again.stderr
+    waits = "1 shop has a move that is not over, and waits for it, such as shop 101 - see: podctl moves list"
+    assert waits in again.stderr
     line = podctl.table("moves", "plans")[1].split()
     assert line[:7] == [str(number), "running", "4", "0", "1", "0", "3"]
 
@@ -184,3 +191,51 @@ def test_a_pod_that_is_not_active_takes_no_plan(podctl: Podctl) -> None:
         assert podctl("moves", "plan", "--evacuate", "1", "--yes").code == 2
     finally:
         assert podctl("pods", "activate", "2").code == 0
+
+
+def test_a_plan_says_why_none_of_its_shops_begins(podctl: Podctl, platform: Platform) -> None:
+    number = plan(podctl, "--from", "1", "--to", "2", "--canary", "none")
+    assert get(podctl, number)["waits_for"] == ""
+    assert podctl("pods", "drain", "2").code == 0
+    try:
+        why = "pod 2, which is draining: it takes no shops"
+        assert get(podctl, number)["waits_for"] == why
+        assert why in podctl("moves", "plans", str(number)).stdout
+        podctl("moves", "pause", str(number), "--reason", "x")
+        assert get(podctl, number)["waits_for"] == ""
+    finally:
+        assert podctl("pods", "activate", "2").code == 0
+
+
+def test_a_plan_that_nobody_takes_up_asks_for_workers(platform: Platform) -> None:
+    shops = [Choice(101, 1, 2, 1)]
+    made = platform.moves.plans.store.make(shops, PlanOptions(), aim="x", by="anna")
+    for seconds, asks in ((UNHEARD_SECONDS - 1, False), (UNHEARD_SECONDS + 1, True)):
+        row = details_of(made, Standing(waiting=1), clock=lambda: made.created + seconds)  # noqa: B023
+        assert ("are workers of the pods up" in row["next_action"]) == asks
+    known = details_of(made, Standing(waiting=1), "the canary", clock=lambda: made.created + 99)
+    assert known["next_action"] == "nothing: it goes on by itself"
+
+
+def test_a_cut_over_that_its_plan_does_not_let_begin_is_refused(podctl: Podctl, platform: Platform) -> None:
+    number = plan(podctl, "--shop", "101", "--to", "2")
+    assert PlanTurns(Moves(platform.directory), platform.pods).turn() == 1
+    [move] = podctl.json("moves", "list")["moves"]
+    ready = update(schema.moves).where(schema.moves.c.id == move["move_id"]).values(state=MoveState.READY)
+    platform.directory.write(lambda connection: connection.execute(ready))
+    assert podctl("moves", "cutover", str(move["move_id"]), "--dry-run").code == 0
+    podctl("moves", "pause", str(number), "--reason", "incident 42")
+    refused = podctl.refused(3, "moves", "cutover", str(move["move_id"]))
+    assert f"its plan does not let it cut over: plan {number} is paused: incident 42 - wait, or" in refused
+
+
+def test_shops_that_are_there_already_are_left_out_and_told(podctl: Podctl, platform: Platform) -> None:
+    platform.directory.assign_many({701: 2, 702: 2})
+    shops = ("--shop", "101", "--shop", "701")
+    tried = podctl("moves", "plan", *shops, "--to", "2", "--dry-run")
+    assert tried.stderr.splitlines() == [
+        "shop 701 is on pod 2 already",
+        "1 shop would move, 1 of them first: 1 shop goes to pod 2",
+    ]
+    tried = podctl("moves", "plan", *shops, "--shop", "702", "--to", "2", "--dry-run")
+    assert "2 shops are on pod 2 already, such as shop 701" in tried.stderr

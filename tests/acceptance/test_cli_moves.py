@@ -103,6 +103,23 @@ def test_a_shop_moves_and_back_and_none_of_its_jobs_is_lost(
     assert {line["who"] for line in story if line["after"] == "reversing"} == {get(podctl, move)["wanted_by"]}
 
 
+def test_a_rehearsal_switches_nothing(podctl: Podctl, platform: Platform, shop_id: int) -> None:
+    clash = podctl("moves", "start", "--shop", str(shop_id), "--to", "2", "--rehearse", "--hold")
+    assert clash.code == 2
+    assert "--rehearse ends by itself - leave out --hold" in clash.stderr
+    for pod in (1, 2):
+        start_worker(podctl, pod=pod, revision=f"rehearsed-{shop_id}-{pod}")
+    watched = podctl("moves", "start", "--shop", str(shop_id), "--to", "2", "--rehearse", "--watch")
+    assert watched.code == 0, watched
+    last = watched.stdout.splitlines()[-1]
+    assert (
+        f"; aborted; the rehearsal is over, nothing was switched: nothing is in the way; {ROWS} rows" in last
+    )
+    assert podctl.json("shops", "get", str(shop_id))["pod_id"] == 1
+    assert paid(platform, 1) == [0] * ROWS
+    assert paid(platform, 2) == []
+
+
 def test_a_move_that_is_held_waits_and_can_be_completed(
     podctl: Podctl, platform: Platform, shop_id: int
 ) -> None:

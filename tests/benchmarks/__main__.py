@@ -26,6 +26,7 @@ import argparse
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 
 from tests.benchmarks import directory_cache, layouts, report
@@ -120,6 +121,9 @@ def _alone(chosen: list[str], measured: Measured, options: argparse.Namespace) -
                 except Trouble as trouble:
                     measured.miss(PODWORK, f"{name}: {trouble}")
                     say(f"{name}: {trouble}")
+                except Exception as error:  # half an hour's other figures are not lost for that
+                    traceback.print_exc()
+                    measured.miss(PODWORK, f"{name}: {error!r}")
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.operations import ops
 from sqlalchemy import text
 
 from podwork import points
 from podwork.settings import MigrationsSettings
 from podwork_migrations.change import batch
+from podwork_migrations.change.completing import complete
+from podwork_migrations.change.patience import patient
 from podwork_migrations.change.routes import Limits
 from podwork_migrations.change.ways import SchemaRoutes
 from podwork_migrations.fingerprint.fingerprint import fingerprint
 from podwork_migrations.runner.outcome import Ending
+from podwork_pods.errors import ShardUnavailable
 from tests.support.migration_stand import ONE, TWO, MigrationStand
 from tests.support.sampling import sampled
 
@@ -272,6 +276,31 @@ def test_the_connection_is_lost_around_the_statement(mariadb: MigrationStand, po
     assert stand.states() == {ONE: "applied"}, stand.entry(ONE).error
     expected = 2 if point == "turn.ddl" else 1  # the first was sent into a dead connection
     assert sent.count(stand.entry(ONE).statement) == expected
+
+
+def test_a_session_that_was_lost_is_not_set_as_it_was(mariadb: MigrationStand) -> None:
+    """Why it was lost is what is heard, not that nothing can be set any more."""
+
+    def change() -> None:
+        with mariadb.single.connect() as connection, patient(connection, 5):
+            [own] = connection.exec_driver_sql("SELECT CONNECTION_ID()").one()
+            mariadb.execute(f"KILL {own}")
+            connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(ShardUnavailable):
+        change()
+
+
+def test_after_a_look_at_a_column_a_lost_connection_is_said_in_our_words(mariadb: MigrationStand) -> None:
+    def change() -> None:
+        with mariadb.single.connect() as connection:
+            complete(ops.AlterColumnOp("orders", "n", modify_nullable=True), connection)
+            [own] = connection.exec_driver_sql("SELECT CONNECTION_ID()").one()
+            mariadb.execute(f"KILL {own}")
+            connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(ShardUnavailable):
+        change()
 
 
 def test_what_somebody_else_changed_meanwhile_stops_the_line_with_the_difference(

@@ -53,6 +53,21 @@ def test_an_empty_table_is_copied_too(stand: CopyStand) -> None:
     assert (stand.entry.state, stand.left_over()) == (EntryState.APPLIED, [])
 
 
+def test_its_run_is_looked_at_soon_and_then_ever_more_seldom(items: CopyStand) -> None:
+    items.begin(ADD)
+    items.until("copying")
+    waits = []
+    for seconds in (0.0, 0.0, 4.0, 60.0):
+        items.stand.clock.advance(seconds)
+        progress = items.advance()
+        assert progress is not None
+        assert progress.stage == "copying"
+        waits.append(progress.wait_seconds)
+    assert waits == pytest.approx([0.05, 0.05, 0.2, 0.5])
+    items.finish()
+    assert items.entry.state is EntryState.APPLIED
+
+
 def test_numbers_go_on_where_the_table_was(items: CopyStand) -> None:
     items.execute("ALTER TABLE items AUTO_INCREMENT = 1000")
     items.begin(ADD)

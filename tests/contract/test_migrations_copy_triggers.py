@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pymysql
 import pytest
 
 from podwork_migrations.copy.names import Event, Names
 from podwork_migrations.copy.triggers import SQL_MODE, Mirror
 from tests.support.copy_stand import VERSION, CopyStand, other_client
-from tests.support.scribbling import fill, table
+from tests.support.scribbling import COLUMNS, fill, table
+from tests.support.wait import until
 
 NAMES = Names(VERSION)
 ADD = "ALTER TABLE items ADD COLUMN z INT NOT NULL DEFAULT 7"
@@ -85,3 +88,46 @@ def test_a_lock_that_a_trigger_does_not_get_is_the_statements_error(stand: CopyS
     assert stand.rows(f"SELECT COUNT(*) FROM {NAMES.faults}") == [(0,)]
     stand.finish()
     assert stand.rows("SELECT v FROM items WHERE id = 2") == [("v2",)]
+
+
+MOVES = ["UPDATE items SET id = 1000 WHERE id = 10", "UPDATE items SET id = 10 WHERE id = 1000"]
+_INSERT = "INSERT INTO items (id, u, v) VALUES ({id}, {u}, 'new')"
+_WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_writers_may_meet_in_a_copy_that_has_few_rows_yet(
+    stand: CopyStand, mariadb_url: str, other: Any, is_copied: bool
+) -> None:
+    """A limit: in the table the value that comes next is 11, in the copy it is what somebody else wrote.
+
+    The server ends one of them with a deadlock, and the copy holds what was committed.
+    """
+    stand.execute(table(counts_up=False), fill(50))
+    if is_copied:
+        stand.begin(ADD)
+        stand.until("copying")
+    with other_client(mariadb_url) as mover, ThreadPoolExecutor(1) as pool:
+        other.execute(_INSERT.format(id=2000, u=2000))
+        moved = pool.submit(_ends_of, mover, MOVES)
+        until(lambda: moved.done() or stand.rows(_WAITING)[0][1] == "1", message="it has moved, or waits")
+        assert moved.done() is not is_copied
+        ends = [_ends_of(other, [_INSERT.format(id=1500, u=1500)]), moved.result()]
+    assert sorted(ends) == ([0, 1213] if is_copied else [0, 0])
+    if is_copied:
+        stand.finish()
+        rows = {key: u for key, u, *_ in stand.contents("items", COLUMNS)}
+        assert (rows[10], 1000 in rows) == (10, False)
+        assert [key for key in rows if key > 50] == ([1500, 2000] if ends[0] == 0 else [])
+
+
+def _ends_of(cursor: Any, statements: Sequence[str]) -> int:
+    """Return the error with which a transaction ended; 0: it was committed."""
+    try:
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.connection.commit()
+    except pymysql.Error as error:
+        cursor.connection.rollback()
+        return int(error.args[0])
+    return 0

@@ -22,6 +22,8 @@ ROWS = 1_200
 LOCK_BUDGET_SECONDS = 1
 CHANGE = "ALTER TABLE items ADD COLUMN z INT NOT NULL DEFAULT 7, MODIFY v VARCHAR(300) NOT NULL"
 NAMES = Names(VERSION)
+FILLING = "LOCK IN SHARE MODE"
+"""In the statement of the run that copies rows."""
 
 
 @pytest.fixture
@@ -66,9 +68,18 @@ def _check_written(stand: CopyStand, shop: Shop) -> None:
 
 
 def _check_errors(stand: CopyStand, shop: Shop) -> None:
-    """No error; where a lock had to be waited for, a transaction that read first may be ended by it."""
-    waited = max(stand.most_tries, stand.entry.cutover_attempts) >= PATIENT_TRIES
-    assert {error[:6] for error in shop.errors} <= ({"(1213,"} if waited else set())
+    """No error; where a lock had to be waited for, a transaction that read first may be ended by it.
+
+    And once in very many transactions two of the application's may meet in a unique index of the copy. Who
+    writes a value there that he has taken from another row before, or from another key, also locks the value
+    that comes next; while the copy has few rows that may be anybody's. Nobody but writers is part of that.
+    """
+    if max(stand.most_tries, stand.entry.cutover_attempts) >= PATIENT_TRIES:
+        assert {error[:6] for error in shop.errors} <= {"(1213,"}
+        return
+    met = [said for said in shop.deadlocks if "index by_u of table" in said and FILLING not in said]
+    assert len(met) == len(shop.errors), (shop.errors, shop.deadlocks)
+    assert len(met) <= 1 + shop.written / 10_000, shop.errors
 
 
 @pytest.mark.timeout(300)

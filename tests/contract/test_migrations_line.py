@@ -187,6 +187,14 @@ def test_who_is_overtaken_in_the_middle_of_a_step_is_waited_for(stand: Migration
     assert stand.column("SELECT n FROM orders") == [7, 7, 7]
 
 
+def test_who_finds_the_line_taken_waits_for_no_step(mariadb: MigrationStand) -> None:
+    """The lock is asked before the row, which a step holds for as long as it takes."""
+    with mariadb.line.enter("anna") as turn:
+        assert turn is not None
+        with turn.step():
+            assert take(mariadb, "bert") is None
+
+
 def test_a_statement_is_run_as_it_stands(stand: MigrationStand) -> None:
     with stand.line.enter("anna") as turn:
         assert turn is not None
@@ -351,6 +359,24 @@ def test_who_clears_up_on_a_connection_that_was_killed_has_lost_the_line_too(mar
 
         with pytest.raises(LineLost, match="its connection was lost"):
             look()
+
+
+def test_who_has_cleared_up_on_a_lost_connection_gets_no_other_in_its_place(mariadb: MigrationStand) -> None:
+    """After a rollback SQLAlchemy would connect again: without the lock, and without what was set."""
+    with mariadb.line.enter("anna") as turn:
+        assert turn is not None
+
+        def look() -> None:
+            with turn.looking() as connection:
+                kill_holder(mariadb)
+                try:
+                    connection.execute(text("SELECT 1"))
+                finally:
+                    connection.rollback()
+
+        for use in (look, lambda: turn.ask("SELECT 1"), lambda: turn.set_session("wait_timeout", 9)):
+            with pytest.raises(LineLost, match="its connection was lost"):
+                use()
 
 
 def test_who_has_lost_the_lock_before_he_is_inside_drives_nobody_out(mariadb: MigrationStand) -> None:

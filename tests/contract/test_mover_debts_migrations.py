@@ -118,19 +118,26 @@ def test_what_one_pod_has_and_the_other_has_not_is_named(stand: MigrationStand) 
         def entries(self) -> list[object]:  # type: ignore[override]
             raise ShardUnprepared(self.pod_id)
 
-    look = Apart(lambda pod_id: stand.ledger if pod_id == 1 else Nothing(2, lambda: stand.single))
+    def unplanned(_version: str, _pod_id: int) -> str:
+        return ""
+
+    look = Apart(lambda pod_id: stand.ledger if pod_id == 1 else Nothing(2, lambda: stand.single), unplanned)
     there, back = Passage(1, SHOP, 1, 2, 1, 1, 1), Passage(1, SHOP, 2, 1, 1, 1, 1)
     assert list(look(there)) == []
     stand.add_column(ONE, "status")
     assert stand.turn().ending is Ending.IDLE
     for passage in (there, back):
-        (said,) = look(passage)
+        ((said, passes),) = look(passage)
         assert said.startswith(f"migration {stand.entry(ONE).id} is applied on pod 1, and not on pod 2 - ")
-    assert list(Apart(lambda _: stand.ledger)(there)) == []
+        assert not passes
+    assert list(Apart(lambda _: stand.ledger, unplanned)(there)) == []
     stand.add_column(TWO, "second")
     with stand.line.enter("me") as turn:
         assert turn is not None
         with turn.step() as connection:
             begin(stand, connection, turn, TWO)
     open_here, _ = look(there)
-    assert open_here.startswith(f"migration {stand.entry(TWO).id} is running on pod 1 - let it end")
+    assert open_here.what.startswith(
+        f"migration {stand.entry(TWO).id} is running on pod 1 - it ends by itself"
+    )
+    assert open_here.passes

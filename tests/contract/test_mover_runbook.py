@@ -12,17 +12,22 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pymysql
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from podwork.errors import PodworkError, StoreUnavailable
 from podwork_pods.errors import DirectoryUnavailable, FenceBusy, FenceConflict, ShardUnavailable
 from podwork_pods.mover import mover as mover_module
 from podwork_pods.mover import runbook
-from podwork_pods.mover.errors import MoveLost
+from podwork_pods.mover.crossing import CopyLost, NoWayBack
+from podwork_pods.mover.errors import MoveConflict, MoveLost
 from podwork_pods.mover.move import Move, Wanted
 from podwork_pods.mover.mover import Ending
+from podwork_pods.mover.rehearsal import has_rehearsed
 from podwork_pods.mover.states import BEFORE_SWITCH, CUTTING, MoveState
 from tests.support.move_paper import (
+    OPEN,
     SHOP,
     A,
     B,
@@ -35,9 +40,9 @@ from tests.support.move_paper import (
 
 S = MoveState
 
-COPY = ["look", "settle_first", "receive_there", "follow", "copy", "apply", "verify", "apply"]
+COPY = ["look", "settle_first", "receive_there", "follow", "copy", "apply", "verify", "close_up"]
 CUT = [
-    *("hold_there", "pause_here", "still_held", "bring", "apply"),
+    *("hold_there", "pause_here", "still_held", "bring", "close_up"),
     *("enter_transit", "close_here", "hold_here", "apply_last"),
     *("bring_last", "position_there", "check_gates"),
 ]
@@ -51,10 +56,10 @@ FORWARD = [
     "settle_last",
 ]
 FEED = ["leave_here", "feed"]
-AGAIN = ["receive_there", "follow", "apply"]
+AGAIN = ["receive_there", "follow", "close_up"]
 UNDO = ["reopen_here", "pass_here"]
 CLEAR = ["close_there", "drop_there", "purge_there", "purge_rows_there", "leave_there", "settle_last"]
-PURGE = ["purge_here", "purge_rows", "settle_purged", "leave_here"]
+PURGE = ["purge_here", "purge_rows", "settle_purged", "forget_there", "leave_here"]
 LOOK_AND_PURGE = ["look_stale", *PURGE]
 STATES_THERE = [
     *("planned", "preflight", "copying", "catchup", "verifying", "ready"),
@@ -103,7 +108,7 @@ def test_a_move_takes_the_steps_of_the_protocol(stand: PaperStand) -> None:
     move = stand.check()
     assert move.back_position == "log of 2"
     assert move.cut_until == move.times["fenced"] + move.max_block_seconds
-    assert move.found == {"tables": ["rows"]}
+    assert move.found == {"tables": {"rows": {"rows": 0, "bytes": 0}}}
     assert len(stand.paper.acknowledged) > 20, "nobody wrote meanwhile"
 
 
@@ -152,7 +157,7 @@ def test_the_way_back_is_the_same_cut_over_without_a_copy(stand: PaperStand) -> 
         stand.paper.calls.clear()
         turn = stand.turn()
     assert turn == (Ending.OVER, S.REVERSED, 0.0, "nothing is left behind")
-    assert stand.paper.calls == ["settle_first", *AGAIN, *CUT, *FORWARD, *PURGE]
+    assert stand.paper.calls == ["settle_first", *AGAIN, "verify", *CUT, *FORWARD, *PURGE]
     assert stand.check().leg == 2
     assert stand.directory.locate(SHOP) == (A, 3)
     assert stand.now().back_position == "log of 2", "there is one way back"
@@ -174,6 +179,21 @@ def test_a_way_back_that_is_given_up_is_fed_again(stand: PaperStand) -> None:
 
 
 # Waiting
+
+
+def test_a_rehearsal_ends_where_it_is_ready_and_leaves_nothing(stand: PaperStand) -> None:
+    stand.orders.abort(stand.move.id, "anna", "another one")
+    stand.turn()
+    stand.move = move = stand.moves.plan(Wanted(SHOP, B, "anna", "a look", is_rehearsal=True))
+    stand.paper.calls.clear()
+    with pytest.raises(MoveConflict, match="it is a rehearsal"):
+        stand.orders.cut_over(move.id, "anna", "now")
+    assert stand.turn().state is S.ABORTED
+    assert stand.paper.calls == [*COPY, *UNDO, *CLEAR]
+    found = stand.now()
+    assert has_rehearsed(found)
+    assert found.reason.startswith("the rehearsal is over, nothing was switched: 0 rows copied in ")
+    assert stand.directory.locate(SHOP).pod_id == A
 
 
 def test_held_it_stops_where_it_is_ready(stand: PaperStand) -> None:
@@ -564,6 +584,31 @@ def test_what_fails_again_and_again_is_given_up_before_the_cut_over(
     assert stand.check().reason == "copy: KeyError('orders')"
 
 
+def test_who_finds_it_open_stamps_all_four_places_again(stand: PaperStand) -> None:
+    def kill_there(point: str) -> None:
+        if point == "move.open.after":
+            raise Killed
+
+    with at_points(kill_there), pytest.raises(Killed):
+        stand.turn()
+    assert stand.now().state is S.OPEN
+    stand.paper.calls.clear()
+    stand.turn()
+    assert stand.paper.calls == [*FORWARD, *FEED]
+    places = [place[pod] for place in (stand.paper.fences, stand.paper.gates) for pod in (A, B)]
+    assert [place.mover for place in places] == [2] * 4
+    stand.check()
+
+
+def test_who_feeds_does_not_stamp_where_the_shop_trades(stand: PaperStand) -> None:
+    there(stand)
+    opened = stand.paper.fences[B]
+    stand.turn()
+    assert stand.paper.calls == FEED
+    assert stand.paper.fences[A].mover == stand.now().mover_epoch > opened.mover
+    assert stand.paper.fences[B] == opened, "it would wait for the shop's transactions, and be waited for"
+
+
 def test_who_is_refused_and_finds_another_mover_acts_no_more(stand: PaperStand) -> None:
     stand.paper.fails["close_here"] = [FenceConflict(SHOP, "open, mover at most 1", "open, mover 2")]
 
@@ -588,3 +633,180 @@ def test_a_move_that_another_has_is_left_at_once(stand: PaperStand) -> None:
     assert (turn.ending, turn.state) == (Ending.LOST, None)
     assert stand.now().owner == "somebody"
     assert issubclass(MoveLost, PodworkError)
+
+
+def test_a_deadlock_is_no_reason_to_give_up(stand: PaperStand) -> None:
+    lost = pymysql.err.OperationalError(1213, "Deadlock found")
+    stand.paper.fails["settle_first"] = [OperationalError("UPDATE", {}, lost) for _ in range(4)]
+    stand.turn()
+    assert stand.check().state is S.REVERSIBLE
+
+
+# Logs that are lost
+
+
+@pytest.mark.parametrize("step", ["follow", "copy", "apply", "verify", "close_up"])
+def test_a_copy_whose_log_is_lost_begins_anew_and_is_compared_again(stand: PaperStand, step: str) -> None:
+    stand.paper.fails[step] = [CopyLost("purged")]
+    with at_points(lambda _: stand.paper.live()):
+        assert stand.turn().state is S.REVERSIBLE
+    calls = stand.paper.calls
+    assert calls.count("begin_anew") == 1
+    assert "verify" in calls[calls.index("begin_anew") :], "what was copied again was never compared"
+    if step in ("verify", "close_up"):
+        assert "the copy begins anew: purged" in [event.why for event in stand.moves.events(stand.move.id)]
+    stand.check()
+
+
+def test_who_dies_before_a_copy_begins_anew_leaves_it_to_be_compared(stand: PaperStand) -> None:
+    stand.paper.fails["close_up"] = [CopyLost("purged")]
+
+    def kill_there(point: str) -> None:
+        if point == "move.begin_anew.before":
+            raise Killed
+
+    with at_points(kill_there), pytest.raises(Killed):
+        stand.turn()
+    assert stand.now().state is S.CATCHUP
+    stand.paper.fails["apply"] = [CopyLost("purged")]  # as it would find it, too
+    stand.paper.calls.clear()
+    assert stand.finish().state is S.REVERSIBLE
+    assert stand.paper.calls.index("begin_anew") < stand.paper.calls.index("verify")
+
+
+def test_kept_rows_whose_log_is_lost_close_the_way_back(stand: PaperStand) -> None:
+    stand.paper.fails["feed"] = [NoWayBack("the binlog of pod 2 was purged")]
+    turn = stand.turn()
+    assert (turn.ending, turn.state) == (Ending.RESTS, S.REVERSIBLE)
+    move = stand.now()
+    assert move.back_closed == "the binlog of pod 2 was purged"
+    assert move.throttle_reason.startswith("somebody to say complete --despite-stale-writes")
+    assert move.throttle_reason.endswith("the binlog of pod 2 was purged")
+    told = [event for event in stand.moves.events(move.id) if "no way back" in event.why]
+    assert [event.what for event in told] == [{"back_closed": move.back_closed}]
+    stand.paper.calls.clear()
+    stand.turn()
+    assert "feed" not in stand.paper.calls, "it would meet the same again and again"
+    with pytest.raises(
+        MoveConflict, match="the binlog of pod 2 was purged - complete it, and start a move to pod 1"
+    ):
+        stand.orders.reverse(move.id, "anna", "back")
+    with pytest.raises(MoveConflict, match="--despite-stale-writes deletes them uncompared"):
+        stand.orders.complete(move.id, "anna", "all is well")
+    assert stand.now().state is S.REVERSIBLE
+    stand.orders.complete(move.id, "anna", "all is well", despite_stale_writes=True)
+    assert stand.turn().state is S.DONE
+    assert "look_stale" not in stand.paper.calls
+    stand.check()
+
+
+def test_a_grace_does_not_delete_what_cannot_be_compared(stand: PaperStand) -> None:
+    stand.orders.abort(stand.move.id, "anna", "anew")
+    stand.turn()
+    stand.move = stand.moves.plan(Wanted(SHOP, B, "anna", grace_seconds=60))
+    stand.paper.fails["feed"] = [NoWayBack("purged")]
+    stand.turn()
+    stand.clock.advance(61)
+    assert stand.turn().state is S.REVERSIBLE, "a person decides"
+
+
+def test_a_log_that_is_lost_when_it_was_completed_waits_for_a_person(stand: PaperStand) -> None:
+    move = there(stand)
+    stand.orders.complete(move.id, "anna", "all is well")
+    stand.paper.fails["look_stale"] = [NoWayBack("purged")]
+    turn = stand.turn()
+    assert (turn.ending, turn.state) == (Ending.RESTS, S.PURGING)
+    assert turn.reason == (
+        "kept rows cannot be compared: purged - podctl moves complete 1 --despite-stale-writes "
+        "deletes them uncompared"
+    )
+    stand.orders.complete(move.id, "anna", "all is well", despite_stale_writes=True)
+    assert stand.turn().state is S.DONE
+    stand.check()
+
+
+def test_who_finds_all_deleted_takes_none_of_it_for_a_write_past_the_fence(stand: PaperStand) -> None:
+    move = there(stand)
+    stand.orders.complete(move.id, "anna", "all is well")
+
+    def kill_there(point: str) -> None:
+        if point == "move.left_purged.after":
+            raise Killed
+
+    with at_points(kill_there), pytest.raises(Killed):
+        stand.turn()
+    stand.paper.calls.clear()
+    assert stand.turn().state is S.DONE
+    assert stand.paper.calls == PURGE
+    stand.check()
+
+
+# Nothing is waited for in a cut-over; nothing begins in the dark
+
+
+def test_only_in_the_cut_over_changes_are_brought_in_haste(stand: PaperStand) -> None:
+    stand.turn()
+    assert stand.paper.hastes == [False, True]
+
+
+BEFORE = sorted(BEFORE_SWITCH - CUTTING - {S.REVERSING, S.PREFLIGHT})
+"""Preflight is looked at with `planned`, and changes nothing."""
+
+
+@pytest.mark.parametrize("state", [*BEFORE, S.REVERSING])
+def test_who_is_cut_off_from_the_registry_begins_no_further_state(
+    stand: PaperStand, state: MoveState
+) -> None:
+    def cut_off(point: str) -> None:
+        if point == f"move.{state}.after":
+            stand.paper.unsure = "cut off"
+
+    if state is S.REVERSING:
+        there(stand)
+        stand.orders.reverse(stand.move.id, "anna", "back")
+    if state in (S.PLANNED, S.REVERSING):
+        stand.paper.unsure = "cut off"
+    with at_points(cut_off):
+        turn = stand.turn()
+    assert (turn.ending, turn.state, turn.reason) == (Ending.RESTS, state, "cut off")
+    stand.paper.unsure = ""
+    ends = S.REVERSED if state is S.REVERSING else S.REVERSIBLE
+    assert stand.finish().state is ends
+    stand.check()
+
+
+def test_who_is_cut_off_right_before_the_cut_over_does_not_begin_it(stand: PaperStand) -> None:
+    def cut_off(point: str) -> None:
+        if point == "move.close_up.after":
+            stand.paper.unsure = "cut off"
+
+    with at_points(cut_off):
+        turn = stand.turn()
+    assert (turn.ending, turn.state) == (Ending.RESTS, S.READY)
+    assert "hold_there" not in stand.paper.calls
+
+
+@pytest.mark.parametrize("state", [*sorted(CUTTING), S.SWITCHED, S.OPEN])
+def test_who_is_cut_off_in_the_cut_over_finishes_it(stand: PaperStand, state: MoveState) -> None:
+    def cut_off(point: str) -> None:
+        if point == f"move.{'switch' if state is S.SWITCHED else state}.after":
+            stand.paper.unsure = "cut off"
+
+    with at_points(cut_off):
+        assert stand.turn().state is S.REVERSIBLE
+    stand.orders.complete(stand.move.id, "anna", "fine")
+    assert stand.turn().state is S.DONE
+    stand.check()
+
+
+def test_who_is_cut_off_and_finds_a_cut_over_undoes_it_all_the_same(stand: PaperStand) -> None:
+    def kill_there(point: str) -> None:
+        if point == "move.close_here.after":
+            stand.paper.unsure = "cut off"
+            raise Killed
+
+    with at_points(kill_there), pytest.raises(Killed):
+        stand.turn()
+    turn = stand.turn()
+    assert (turn.ending, turn.state, turn.reason) == (Ending.RESTS, S.READY, "cut off")
+    assert stand.paper.fences[A][:2] == (OPEN, 1), "writes would have stood still until ZooKeeper is back"

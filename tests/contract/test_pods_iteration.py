@@ -62,7 +62,7 @@ def test_a_partition_that_is_taken_is_not_given_to_another(stand: IterationStand
     assert first.slice == Slice(None, (20,))
     assert second.slice == Slice((20,), None)
     assert (first.leased_at, first.state) == (NOW, PartitionState.RUNNING)
-    assert stand.partitions.take(RUN, "c") is None
+    assert stand.leases.take(RUN, "c") is None
 
 
 def test_two_who_saw_the_same_partition_do_not_both_get_it(stand: IterationStand) -> None:
@@ -76,7 +76,7 @@ def test_two_who_saw_the_same_partition_do_not_both_get_it(stand: IterationStand
 def test_two_who_saw_the_same_dead_owner_do_not_both_take_it_over(stand: IterationStand) -> None:
     stand.start()
     stand.take("dead")
-    take = partial(stand.partitions.take, RUN, dead_owners=["dead"])
+    take = partial(stand.leases.take, RUN, dead_owners=["dead"])
     with together("partitions.taking", 2):
         got = at_once(partial(take, "a"), partial(take, "b"))
     [taken] = [held for held in got if held is not None]
@@ -89,7 +89,7 @@ def test_no_more_are_held_at_once_than_the_run_allows(stand: IterationStand) -> 
     stand.start([10, 20, 30], parallel=2)
     stand.take("a")
     with together("partitions.taking", 3):
-        got = at_once(*(partial(stand.partitions.take, RUN, owner) for owner in "bcd"))
+        got = at_once(*(partial(stand.leases.take, RUN, owner) for owner in "bcd"))
     assert len([held for held in got if held is not None]) == 1
     assert sorted(held.slot for held in stand.partitions.of(RUN) if held.slot is not None) == [0, 1]
 
@@ -102,22 +102,22 @@ def test_a_lower_limit_holds_as_soon_as_those_above_it_have_let_go(stand: Iterat
         orders = stand.runs.orders(connection, RUN)
     above = [one for one in held if one.slot is not None and one.slot >= orders.parallel]
     assert [one.owner for one in above] == ["b", "c"]
-    assert stand.partitions.take(RUN, "d") is None
+    assert stand.leases.take(RUN, "d") is None
     for one in above:
-        assert stand.partitions.release(one, Leaving.YIELDED)
-    assert stand.partitions.take(RUN, "d") is None
-    stand.partitions.release(held[0], Leaving.YIELDED)
+        assert stand.leases.release(one, Leaving.YIELDED)
+    assert stand.leases.take(RUN, "d") is None
+    stand.leases.release(held[0], Leaving.YIELDED)
     assert stand.take("d").slot == 0
-    assert stand.partitions.take(RUN, "e") is None
+    assert stand.leases.take(RUN, "e") is None
 
 
 def test_what_a_dead_owner_left_keeps_its_place_below_the_limit(stand: IterationStand) -> None:
     stand.start([20], parallel=1)
     stand.take("dead")
-    assert stand.partitions.take(RUN, "b") is None
+    assert stand.leases.take(RUN, "b") is None
     taken = stand.take("b", dead_owners=["dead"])
     assert (taken.number, taken.slot, taken.interruptions) == (0, 0, 1)
-    assert stand.partitions.take(RUN, "c") is None
+    assert stand.leases.take(RUN, "c") is None
 
 
 def test_two_who_take_different_partitions_do_not_get_the_same_place(stand: IterationStand) -> None:
@@ -127,7 +127,7 @@ def test_two_who_take_different_partitions_do_not_get_the_same_place(stand: Iter
     stand.batch(first, 40)
     with stand.engine.begin() as connection:
         stand.runs.set_parallel(connection, RUN, 1)
-    take = partial(stand.partitions.take, RUN)
+    take = partial(stand.leases.take, RUN)
     with together("partitions.taking", 2):
         got = at_once(partial(take, "d", dead_owners=["b"]), partial(take, "e", dead_owners=["c"]))
     [taken] = [held for held in got if held is not None]
@@ -138,12 +138,12 @@ def test_a_lease_that_was_renewed_is_not_taken_over(stand: IterationStand) -> No
     stand.start()
     first = stand.take("a")
     stand.clock.advance(60)
-    assert stand.partitions.renew(first, throttle_reason="replica lag 3.1 s")
-    assert stand.partitions.take(RUN, "b", not_leased_since=NOW + 30) is None
+    assert stand.leases.renew(first, throttle_reason="replica lag 3.1 s")
+    assert stand.leases.take(RUN, "b", not_leased_since=NOW + 30) is None
     assert stand.read(0).throttle_reason == "replica lag 3.1 s"
     second = stand.take("b", not_leased_since=NOW + 61)
     assert second.lease_epoch == 2
-    assert not stand.partitions.renew(first)
+    assert not stand.leases.renew(first)
     assert stand.read(0).leased_at == NOW + 60
 
 
@@ -154,13 +154,13 @@ def test_an_owner_that_comes_alive_while_it_is_taken_over_keeps_its_partition(st
     got: list[Partition | None] = []
 
     def take_over() -> None:
-        got.append(stand.partitions.take(RUN, "b", not_leased_since=NOW + 30))
+        got.append(stand.leases.take(RUN, "b", not_leased_since=NOW + 30))
 
     with hold("partitions.taking") as held:
         taking = threading.Thread(target=take_over)
         taking.start()
         held.wait_reached()
-        assert stand.partitions.renew(first)
+        assert stand.leases.renew(first)
         held.go_on()
         taking.join()
     assert got == [None]
@@ -172,9 +172,7 @@ def test_what_is_done_while_it_is_taken_over_stays_done(stand: IterationStand) -
     first = stand.take("a")
     got: list[Partition | None] = []
     with hold("partitions.taking") as held:
-        taking = threading.Thread(
-            target=lambda: got.append(stand.partitions.take(RUN, "b", dead_owners=["a"]))
-        )
+        taking = threading.Thread(target=lambda: got.append(stand.leases.take(RUN, "b", dead_owners=["a"])))
         taking.start()
         held.wait_reached()
         done = stand.batch(first, 50)
@@ -188,12 +186,12 @@ def test_what_is_done_while_it_is_taken_over_stays_done(stand: IterationStand) -
 def test_a_run_that_is_to_stop_hands_out_nothing(stand: IterationStand, state: RunState) -> None:
     stand.start()
     stand.transition(state)
-    assert stand.partitions.take(RUN, "a") is None
+    assert stand.leases.take(RUN, "a") is None
 
 
 def test_an_unknown_run_hands_out_nothing(stand: IterationStand) -> None:
     with pytest.raises(UnknownRun, match="no run nobody"):
-        stand.partitions.take("nobody", "a")
+        stand.leases.take("nobody", "a")
 
 
 # Zombies
@@ -223,10 +221,10 @@ def test_a_zombie_with_an_old_lease_epoch_writes_nothing(stand: IterationStand) 
     assert (raised.value.run_id, raised.value.number, raised.value.lease_epoch) == (RUN, 0, 1)
     with pytest.raises(PartitionLost), stand.engine.begin() as connection:  # it asks no lock first
         stand.work(connection, zombie, 10)
-    assert not stand.partitions.renew(zombie)
-    assert not stand.partitions.attempt_failed(zombie, "late")
+    assert not stand.leases.renew(zombie)
+    assert not stand.leases.attempt_failed(zombie, "late")
     for why in Leaving:
-        assert not stand.partitions.release(zombie, why, "late")
+        assert not stand.leases.release(zombie, why, "late")
     assert stand.read(0) == before == owner
     assert stand.counts() == [1] * 20 + [0] * 20
 
@@ -243,7 +241,7 @@ def test_a_zombie_of_the_same_name_writes_nothing_either(stand: IterationStand) 
 def test_a_zombie_writes_nothing_to_what_was_given_back_or_done(stand: IterationStand) -> None:
     stand.start([20])
     first, second = stand.take("a"), stand.take("b")
-    stand.partitions.release(first, Leaving.INTERRUPTED)
+    stand.leases.release(first, Leaving.INTERRUPTED)
     with pytest.raises(PartitionLost, match="given back and is waiting"):
         stand.batch(first, 10)
     stand.batch(second, 30)
@@ -308,10 +306,10 @@ def test_an_owner_that_hangs_in_its_batch_stands_only_in_its_own_partition_s_way
     other = impatient.take("b", dead_owners=["a"])
     assert other.number == 1  # what waits comes first
     other = impatient.batch(other, 30)  # another partition's batch locks nothing of this one's
-    assert impatient.partitions.take(RUN, "b", dead_owners=["a"]) is None  # it cannot be had
+    assert impatient.leases.take(RUN, "b", dead_owners=["a"]) is None  # it cannot be had
     with server_connection(mariadb_url) as cursor:
         cursor.execute(f"KILL {thread}")
-    until(lambda: impatient.partitions.take(RUN, "b", dead_owners=["a"]), message="taken over")
+    until(lambda: impatient.leases.take(RUN, "b", dead_owners=["a"]), message="taken over")
     hanging.invalidate()
     hanging.close()
     assert impatient.read(0).cursor is None
@@ -355,7 +353,7 @@ def test_a_taker_that_stops_between_looking_and_taking_holds_no_lock(impatient: 
     impatient.start()
     got: list[Partition | None] = []
     with hold("partitions.taking") as held:
-        stopped = threading.Thread(target=lambda: got.append(impatient.partitions.take(RUN, "a")))
+        stopped = threading.Thread(target=lambda: got.append(impatient.leases.take(RUN, "a")))
         stopped.start()
         held.wait_reached()
         impatient.transition(RunState.THROTTLED)  # each of these would time out
@@ -373,7 +371,7 @@ def test_attempts_are_counted_until_there_is_progress(stand: IterationStand) -> 
     stand.start()
     held = stand.take("a")
     for _ in range(2):
-        assert stand.partitions.attempt_failed(held, "Ünlucky " + "x" * 100_000)
+        assert stand.leases.attempt_failed(held, "Ünlucky " + "x" * 100_000)
     failed = stand.read(0)
     assert failed.attempts == 2
     assert failed.last_error is not None
@@ -390,14 +388,14 @@ def test_each_way_of_leaving_is_counted_apart(stand: IterationStand) -> None:
         (Leaving.THROTTLED, "history list 2,000,000"),
         (Leaving.YIELDED, ""),
     ]:
-        assert stand.partitions.release(stand.take("a"), why, note)
+        assert stand.leases.release(stand.take("a"), why, note)
         left = stand.read(0)
         assert (left.state, left.owner, left.slot, left.interruptions) == ("waiting", None, None, 1)
         assert left.throttle_reason == (note or None)
-    assert stand.partitions.release(stand.take("a"), Leaving.FAILED, "item 7: division by zero \ud800")
+    assert stand.leases.release(stand.take("a"), Leaving.FAILED, "item 7: division by zero \ud800")
     left = stand.read(0)
     assert (left.state, left.slot, left.last_error) == ("failed", None, "item 7: division by zero \\ud800")
-    assert stand.partitions.take(RUN, "b") is None
+    assert stand.leases.take(RUN, "b") is None
     with stand.engine.begin() as connection:
         assert stand.partitions.reopen(connection, RUN) == 1
         assert stand.partitions.reopen(connection, RUN) == 0
@@ -554,7 +552,7 @@ def test_in_any_order_of_events_each_row_is_worked_on_once(stand: IterationStand
         if act == "take":
             owner = choose.choice("abc")
             dead = choose.sample("abc", choose.randrange(2))
-            taken = stand.partitions.take(RUN, owner, dead_owners=dead)
+            taken = stand.leases.take(RUN, owner, dead_owners=dead)
             remembered += [taken] if taken is not None else []
         elif act == "batch" and remembered:
             with suppress(PartitionLost):
@@ -565,7 +563,7 @@ def test_in_any_order_of_events_each_row_is_worked_on_once(stand: IterationStand
             with suppress(PartitionLost, BatchFailed):
                 stand.batch_that_fails(choose.choice(remembered), 4)
         elif act == "release" and remembered:
-            stand.partitions.release(choose.choice(remembered), choose.choice(list(Leaving)[:3]))
+            stand.leases.release(choose.choice(remembered), choose.choice(list(Leaving)[:3]))
         elif act == "limit":
             with stand.engine.begin() as connection:
                 stand.runs.set_parallel(connection, RUN, choose.randint(1, 4))
@@ -588,7 +586,7 @@ def test_with_owners_at_once_each_row_is_worked_on_once(stand: IterationStand) -
         choose, ends = random.Random(seed), 0
         while stand.run().state is RunState.RUNNING:
             stand.split(choose.randrange(stand.run().partitions))
-            held = stand.partitions.take(RUN, f"{seed}", dead_owners=[choose.choice("0123")])
+            held = stand.leases.take(RUN, f"{seed}", dead_owners=[choose.choice("0123")])
             with suppress(PartitionLost):
                 while held is not None and held.state is PartitionState.RUNNING and choose.random() < 0.8:
                     held = stand.batch(held, 2)
@@ -606,7 +604,7 @@ def test_with_owners_at_once_each_row_is_worked_on_once(stand: IterationStand) -
 def test_a_shard_of_an_earlier_version_says_what_it_lacks(tmp_path: Path) -> None:
     bare = IterationStand(f"sqlite:///{tmp_path}/bare.db")
     with pytest.raises(ShardUnprepared, match="podwork_runs"):
-        bare.partitions.take(RUN, "a")
+        bare.leases.take(RUN, "a")
     with pytest.raises(ShardUnprepared), bare.engine.begin() as connection:
         bare.runs.create(connection, NewRun(RUN, "Fill", {}), [])
     bare.prepare()

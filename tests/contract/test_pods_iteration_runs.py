@@ -79,7 +79,7 @@ def test_ids_are_compared_exactly(stand: IterationStand) -> None:
     assert create(stand, FILL._replace(id=RUN.upper())).id == RUN.upper()
     stand.transition(RunState.RUNNING)
     stand.take("host")
-    assert stand.partitions.take(RUN, "x", dead_owners=["HOST", "host "]) is None
+    assert stand.leases.take(RUN, "x", dead_owners=["HOST", "host "]) is None
 
 
 @pytest.mark.parametrize(
@@ -355,10 +355,12 @@ def test_an_item_that_is_retried_is_done_once(stand: IterationStand) -> None:
     stand.clock.advance(5)
     with pytest.raises(BatchFailed):
         retry(fail=True)
-    assert stand.quarantine.failed_again(first, "bad again")
+    with stand.engine.begin() as connection:
+        assert stand.quarantine.failed_again(connection, first, "bad again")
     assert stand.quarantine.page(RUN, limit=1) == [first._replace(error="bad again", failed_at=NOW + 5)]
     assert sorted(at_once(*[retry] * 3)) == [False, False, True]
-    assert not stand.quarantine.failed_again(first, "late")
+    with stand.engine.begin() as connection:
+        assert not stand.quarantine.failed_again(connection, first, "late")
     assert stand.counts()[:3] == [1, 0, 0]
     assert stand.run().quarantined == 1
     assert [item.id for item in stand.quarantine.page(RUN, retried=False)] == [second.id]

@@ -146,7 +146,7 @@ def test_the_next_job_brings_about_what_a_dead_one_was_asked_for(
     loop = make_loop()
     loop.work(Overseer(None, None, None, then_stop=True))
     loop.transition(RunState.RUNNING)
-    assert loop.shard.partitions.take(RUN, RUN) is not None  # and dies
+    assert loop.shard.leases(None).take(RUN, RUN) is not None  # and dies
     loop.transition(asked)
     assert loop.work() is None
     assert loop.run().state is state
@@ -272,7 +272,7 @@ def test_a_job_for_which_there_is_no_room_ends(make_loop: MakeLoop) -> None:
 def test_a_later_life_of_the_same_job_goes_on_at_once(make_loop: MakeLoop) -> None:
     loop = make_loop()
     loop.work(Overseer(None, None, None, then_stop=True))
-    assert loop.shard.partitions.take(RUN, RUN) is not None  # and dies
+    assert loop.shard.leases(None).take(RUN, RUN) is not None  # and dies
     assert loop.work() is None
     assert loop.run().state is RunState.SUCCEEDED
     assert loop.counts() == [1] * 20
@@ -282,7 +282,7 @@ def test_a_later_life_of_the_same_job_goes_on_at_once(make_loop: MakeLoop) -> No
 def test_what_another_job_holds_is_taken_over_when_its_lease_is_over(make_loop: MakeLoop) -> None:
     loop = make_loop()
     loop.work(Overseer(None, None, None, then_stop=True))
-    assert loop.shard.partitions.take(RUN, "somebody") is not None  # and dies
+    assert loop.shard.leases(None).take(RUN, "somebody") is not None  # and dies
     assert loop.work() is None
     assert loop.run().state is not RunState.SUCCEEDED
     loop.stand.clock.advance(LEASE_SECONDS + 1)
@@ -296,7 +296,7 @@ def test_who_is_taken_over_writes_nothing_and_takes_nothing_back(make_loop: Make
 
     def sleep_past_the_lease() -> None:
         loop.stand.clock.advance(LEASE_SECONDS + 1)
-        held = loop.shard.partitions.take(RUN, RUN, dead_owners=[RUN])
+        held = loop.shard.leases(None).take(RUN, RUN, dead_owners=[RUN])
         assert held is not None
         assert (held.lease_epoch, held.cursor) == (2, (4,))
 
@@ -325,7 +325,7 @@ def test_the_end_is_reached_by_the_next_job_if_the_last_one_died_before_it(make_
     loop = make_loop()
     loop.work(Overseer(None, None, None, then_stop=True))
     loop.transition(RunState.RUNNING)
-    held = loop.shard.partitions.take(RUN, RUN)
+    held = loop.shard.leases(None).take(RUN, RUN)
     assert held is not None
     with loop.stand.engine.begin() as connection:
         loop.shard.partitions.advance(connection, held, (20,), 16, done=True)
@@ -337,7 +337,7 @@ def test_the_end_is_reached_by_the_next_job_if_the_last_one_died_before_it(make_
 def test_a_run_that_stands_with_all_of_it_done_completes(make_loop: MakeLoop) -> None:
     loop = make_loop()
     loop.work(Overseer(None, None, None, then_stop=True))
-    held = loop.shard.partitions.take(RUN, RUN)
+    held = loop.shard.leases(None).take(RUN, RUN)
     assert held is not None
     with loop.stand.engine.begin() as connection:
         loop.shard.partitions.advance(connection, held, (20,), 16, done=True)

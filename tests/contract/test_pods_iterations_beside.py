@@ -105,7 +105,7 @@ def test_a_run_of_a_shop_is_done_under_its_fence(topology: Topology) -> None:
     assert marks(topology) == [1, 0] * 5
 
 
-def test_a_run_whose_shop_has_moved_gives_its_partition_back_and_writes_nothing(topology: Topology) -> None:
+def test_a_run_whose_shop_is_on_its_way_writes_nothing_and_goes_on_afterwards(topology: Topology) -> None:
     fence = topology.shard_fence(1)
 
     def move_away() -> None:
@@ -114,7 +114,7 @@ def test_a_run_whose_shop_has_moved_gives_its_partition_back_and_writes_nothing(
     with pytest.raises(ShopMoving):
         work(topology, Overseer(None, None, None, move_away))
     [part] = topology.iteration_shard(1).partitions.of(SHOP_RUN)
-    assert (part.state, part.rows_done, part.attempts) == (PartitionState.WAITING, 2, 0)
+    assert (part.state, part.owner, part.rows_done, part.attempts) == (PartitionState.RUNNING, SHOP_RUN, 2, 0)
     assert sum(marks(topology)) == 2
     fence.open(SHOP, 1, mover_epoch=1, lock_wait_seconds=1)
     assert work(topology) is None
@@ -249,10 +249,10 @@ def test_a_run_is_kept_until_somebody_works_on_it(kept: Kept) -> None:
     loop.work(Overseer(then_stop=True))
     assert loop.run().partitions > 0
     assert kept.turn() == 1
-    held = loop.shard.partitions.take(RUN, RUN)
+    held = loop.shard.leases(None).take(RUN, RUN)
     assert held is not None
     assert kept.turn() == 1, "one of two"
-    assert loop.shard.partitions.take(RUN, "another") is not None
+    assert loop.shard.leases(None).take(RUN, "another") is not None
     assert kept.turn() == 0
     loop.stand.clock.advance(LEASE_SECONDS + 1)
     assert kept.turn() == 1, "both are gone"
@@ -270,7 +270,7 @@ def test_a_run_that_waits_for_somebody_who_is_gone_gets_a_job(kept: Kept, asked:
     loop = kept.loop
     loop.work(Overseer(None, None, None, then_stop=True))
     loop.transition(RunState.RUNNING)
-    assert loop.shard.partitions.take(RUN, RUN) is not None
+    assert loop.shard.leases(None).take(RUN, RUN) is not None
     loop.transition(asked)
     assert kept.turn() == 0, "whoever holds a partition will answer"
     loop.stand.clock.advance(LEASE_SECONDS + 1)

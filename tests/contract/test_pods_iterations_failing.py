@@ -22,6 +22,7 @@ from podwork.iteration.states import RunState
 from podwork_pods.errors import ShardUnavailable
 from podwork_pods.iteration import failing
 from podwork_pods.iteration.collections import rows
+from podwork_pods.iteration.leases import Leases
 from podwork_pods.iteration.partition import PartitionState
 from podwork_pods.iteration.trouble import TRIES
 from tests.support.iteration_loop import RUN, Loop, Overseer
@@ -163,9 +164,9 @@ def test_an_item_on_which_processes_die_is_left_out(make_loop: MakeLoop) -> None
     loop = make_loop(quarantine_limit=1)
     loop.work(Overseer(None, None, None, then_stop=True))
     for _ in range(3):
-        held = loop.shard.partitions.take(RUN, RUN, dead_owners=[RUN])
+        held = loop.shard.leases(None).take(RUN, RUN, dead_owners=[RUN])
         assert held is not None
-        assert loop.shard.partitions.trying(held, 1) is not None
+        assert loop.shard.leases(None).trying(held, 1) is not None
     loop.plan.touch = unfit(5, error=AssertionError)
     assert loop.work() is None
     assert loop.run().state is RunState.SUCCEEDED
@@ -178,7 +179,7 @@ def test_an_item_on_which_processes_die_is_left_out(make_loop: MakeLoop) -> None
 def test_a_batch_whose_process_died_is_begun_smaller_and_counted_before(make_loop: MakeLoop) -> None:
     loop = make_loop()
     loop.work(Overseer(None, None, None, then_stop=True))
-    assert loop.shard.partitions.take(RUN, RUN) is not None
+    assert loop.shard.leases(None).take(RUN, RUN) is not None
     seen: list[tuple[int, int | None]] = []
 
     def touch(_job: IterationJob, number: int) -> None:
@@ -195,7 +196,7 @@ def test_a_killed_job_that_waits_for_a_throttle_is_not_counted_against_its_item(
     loop = make_loop()
     loop.work(Overseer(None, None, None, then_stop=True))
     for _ in range(10):
-        assert loop.shard.partitions.take(RUN, RUN, dead_owners=[RUN]) is not None
+        assert loop.shard.leases(None).take(RUN, RUN, dead_owners=[RUN]) is not None
     assert (loop.parts()[0].attempts, loop.parts()[0].tried_alone) == (1, 0)
     assert loop.work() is None
     assert loop.counts() == [1] * 20
@@ -282,7 +283,7 @@ def test_a_shard_that_is_away_fails_no_job(make_loop: MakeLoop, monkeypatch: pyt
     def away(*_: object, **__: object) -> None:
         raise ShardUnavailable(POD, "db", "gone away")
 
-    for where, name in ((loop.shard.runs, "get"), (loop.shard.partitions, "take"), (loop.shard, "open")):
+    for where, name in ((loop.shard.runs, "get"), (Leases, "take"), (loop.shard, "open")):
         with monkeypatch.context() as patched:
             patched.setattr(where, name, away)
             assert isinstance(loop.work(), Snooze)

@@ -96,8 +96,8 @@ def test_a_failed_run_that_is_resumed_goes_on_with_what_had_failed(
 ) -> None:
     stand.start([20])
     bad = stand.batch(stand.take("a"), 5)
-    stand.partitions.attempt_failed(bad, "division by zero")
-    stand.partitions.release(bad, Leaving.FAILED, "division by zero")
+    stand.leases.attempt_failed(bad, "division by zero")
+    stand.leases.release(bad, Leaving.FAILED, "division by zero")
     stand.transition(RunState.FAILED)
     assert control.resume(RUN, dry_run=True).did_change
     assert stand.read(0).state is PartitionState.FAILED
@@ -108,7 +108,7 @@ def test_a_failed_run_that_is_resumed_goes_on_with_what_had_failed(
 
 def test_a_refused_resume_opens_no_partition(stand: IterationStand, control: RunControl) -> None:
     stand.start()
-    stand.partitions.release(stand.take("a"), Leaving.FAILED, "why")
+    stand.leases.release(stand.take("a"), Leaving.FAILED, "why")
     stand.transition(RunState.CANCELLING)
     with pytest.raises(RunConflict):
         control.resume(RUN)
@@ -213,9 +213,9 @@ def test_a_status_adds_up_what_its_partitions_say(stand: IterationStand, control
     stand.start([10, 20], rows_total=40)
     first, second = stand.batch(stand.take("a"), 5), stand.take("b")
     stand.clock.advance(2)
-    stand.partitions.renew(second, throttle_reason="replica_lag 12 s, limit 5 s")
-    stand.partitions.attempt_failed(first, "deadlock")
-    stand.partitions.release(first, Leaving.INTERRUPTED)
+    stand.leases.renew(second, throttle_reason="replica_lag 12 s, limit 5 s")
+    stand.leases.attempt_failed(first, "deadlock")
+    stand.leases.release(first, Leaving.INTERRUPTED)
     status = control.listing.get(RUN)
     assert (status.run, list(status.partitions)) == (stand.run(), stand.partitions.of(RUN))
     assert (status.rows_done, status.progress.share, status.progress.rate) == (5, 0.125, 2.5)
@@ -277,6 +277,6 @@ def test_the_errors_of_a_run_without_a_reason_stand_with_its_partitions(
     stand: IterationStand, control: RunControl
 ) -> None:
     stand.start()
-    stand.partitions.release(stand.take("a"), Leaving.FAILED, "division by zero")
+    stand.leases.release(stand.take("a"), Leaving.FAILED, "division by zero")
     stand.transition(RunState.FAILED)
     assert control.listing.get(RUN).words == "division by zero"

@@ -123,6 +123,42 @@ def test_a_run_of_a_shop_works_under_its_fence_and_survives_kills(fleet: Iterati
     fleet.check(ROWS)
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("where", ["partitions.taking", "leases.writing"])
+def test_a_worker_frozen_while_its_shop_leaves_writes_nothing_when_it_wakes(
+    fleet: IterationFleet, where: str
+) -> None:
+    """It is about to take a partition, or to give one back because the run is to pause."""
+    fleet.start(shop_id=SHOP)
+    frozen = fleet.pausing_worker(Point("batch.committed", 3), Point(where))
+    if where == "leases.writing":
+        stop = frozen.wait_at("batch.committed", 3)
+        fleet.change(RunState.PAUSING)
+        stop.go_on()
+    stop = frozen.wait_at(where)
+    stop.freeze()
+    fence = fleet.platform.topology.shard_fence(1)
+    fence.close(SHOP, 1, mover_epoch=1, lock_wait_seconds=2)
+    fence.leave(SHOP, 1, mover_epoch=1, lock_wait_seconds=2)
+    left = (fleet.run(), fleet.parts())
+    other = fleet.worker()
+    _until_reclaimed(fleet)
+    stop.go_on()
+    stop.thaw()
+    until(lambda: not is_alive(stop.pid), 30.0, f"the end of the frozen child; {frozen.process}")
+    assert (fleet.run(), fleet.parts()) == left
+    fence.receive(SHOP, 1, mover_epoch=1, lock_wait_seconds=2)
+    fence.open(SHOP, 1, mover_epoch=1, lock_wait_seconds=2)
+    if where == "leases.writing":
+        fleet.until_state(RunState.PAUSED, other)
+        fleet.change(RunState.ENQUEUED)
+        fleet.until_state(RunState.SUCCEEDED, other)
+        fleet.check(ROWS, on_pause=1, on_resume=1)
+    else:
+        fleet.until_state(RunState.SUCCEEDED, other)
+        fleet.check(ROWS)
+
+
 def test_job_processes_that_are_killed_lose_nothing(fleet: IterationFleet) -> None:
     fleet.start()
     fleet.until_state(RunState.SUCCEEDED, fleet.worker("--isolate"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from podwork.errors import PodworkError
 from podwork_ops.local.mariadb import MariadbServer
 from podwork_ops.local.redis import RedisServer
+from podwork_pods.mover.move import Move
 from podwork_pods.mover.states import MoveState
 from tests.support.move_fleet import SHOP, A, B, MoveFleet, move_fleet
 from tests.support.pause import Point
@@ -86,7 +87,8 @@ def test_a_transaction_of_the_shop_that_does_not_end_makes_the_move_give_up(flee
     holder.start()
     assert begun.wait(30)
     try:
-        found = fleet.finish(move, timeout_seconds=120)
+        with fleet.trading():
+            found = fleet.finish(move, timeout_seconds=120)
     finally:
         go.set()
         holder.join(30)
@@ -140,31 +142,68 @@ POINTS_OF_REDIS = [
 ]
 
 
-@pytest.mark.parametrize("where", [A, B])
+@pytest.fixture
+def own_servers(own_redis: RedisServer, own_valkey: RedisServer) -> dict[int, RedisServer]:
+    return {A: own_redis, B: own_valkey}
+
+
+@pytest.fixture
+def forgetful(
+    tmp_path: Path, processes: Processes, mariadb_url: str, own_servers: dict[int, RedisServer]
+) -> Iterator[MoveFleet]:
+    """A fleet whose Redis are nobody else's."""
+    redis = {pod: server.url for pod, server in own_servers.items()}
+    with move_fleet(tmp_path, processes, mariadb_url, redis) as made:
+        made.start_workers()
+        yield made
+
+
+@pytest.fixture(params=[A, B])
+def kill_one(
+    request: pytest.FixtureRequest, private_servers: PrivateServers, own_servers: dict[int, RedisServer]
+) -> Callable[[], None]:
+    """Kill the Redis of one pod, and start it again with what it had saved."""
+
+    def kill_it() -> None:
+        kill(own_servers[request.param])
+        private_servers.restart(own_servers[request.param])
+
+    return kill_it
+
+
 @pytest.mark.parametrize("point", POINTS_OF_REDIS)
-def test_a_redis_forgets_everything(
-    tmp_path: Path,
-    processes: Processes,
-    private_servers: PrivateServers,
-    mariadb_url: str,
-    own_redis: RedisServer,
-    own_valkey: RedisServer,
-    where: int,
-    point: str,
+def test_a_redis_forgets_everything(forgetful: MoveFleet, kill_one: Callable[[], None], point: str) -> None:
+    with forgetful.trading():
+        move = forgetful.plan(grace_seconds=0.0)
+        forget_at(forgetful, move, point, kill_one)
+    forgetful.check(move, once=False, strict=False)
+
+
+@pytest.mark.parametrize("point", POINTS_OF_REDIS)
+def test_a_redis_forgets_its_latest_writes(
+    forgetful: MoveFleet, kill_one: Callable[[], None], point: str
 ) -> None:
-    servers = {A: own_redis, B: own_valkey}
-    redis = {pod: server.url for pod, server in servers.items()}
-    with move_fleet(tmp_path, processes, mariadb_url, redis) as fleet:
-        fleet.start_workers()
-        with fleet.trading():
-            move = fleet.plan(grace_seconds=0.0)
-            stop = fleet.nursery.start(move.id, Point(point)).wait_at_point()
-            assert stop is not None
-            kill(servers[where])
-            private_servers.restart(servers[where])
-            stop.go_on()
-            found = fleet.finish(move, timeout_seconds=120)
-        assert found.state.is_over
-        is_before = POINTS_OF_REDIS.index(point) < POINTS_OF_REDIS.index("move.switch.after")
-        assert is_before or found.state is MoveState.DONE, fleet.told(move)
-        fleet.check(move, once=False, strict=False)
+    """It comes back as it was before the cut-over began, with jobs that have been brought, or run, since."""
+    with forgetful.trading():
+        move = forgetful.plan(grace_seconds=0.0, held=True)
+        forgetful.finish(move, MoveState.READY)
+        for pod in (A, B):
+            forgetful.platform.store(pod).command("SAVE")
+        forgetful.orders.release(move.id, "anna", "go on")
+        forget_at(forgetful, move, point, kill_one)
+    forgetful.check(move, once=False, strict=False)
+
+
+def forget_at(fleet: MoveFleet, move: Move, point: str, forget: Callable[[], None]) -> None:
+    """Let a Redis forget at a point, and see the move end: done, if it was switched by then."""
+    stop = fleet.nursery.start(move.id, Point(point)).wait_at_point()
+    assert stop is not None
+    forget()
+    for pod in (A, B):
+        with suppress(PodworkError):  # this process has a connection of before
+            fleet.platform.store(pod).ping()
+    stop.go_on()
+    found = fleet.finish(move, timeout_seconds=120)
+    assert found.state.is_over
+    is_before = POINTS_OF_REDIS.index(point) < POINTS_OF_REDIS.index("move.switch.after")
+    assert is_before or found.state is MoveState.DONE, fleet.told(move)

@@ -1,7 +1,7 @@
 """Shops wander between pods while they trade, disturbed in every way: their histories stay those of one shop.
 
-Real workers of both pods run the shops' jobs and are the movers. `PODWORK_MOVES` says how many moves and ways
-back the long run makes: 50, unless it says otherwise, and 1000 for the long mode.
+Real workers of both pods run the shops' jobs and are the movers. `make test` has 50 moves and ways back, the
+long run 1000, while workers die, or as many as `PODWORK_MOVES` says.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from tests.support.wait import until
 MANY_SHOPS = (SHOP, 11, 12, 13, 14)
 LOOK_SECONDS = 0.1
 KILL_SECONDS = 12.0
+MOVES = 50
+MANY_MOVES = int(os.environ.get("PODWORK_MOVES", "1000"))
 
 # The checker finds what it is there for.
 
@@ -96,7 +98,6 @@ def test_a_history_of_two_shops_has(sent: tuple[Attempt, ...], end: ShopEnd, sai
 
 @pytest.fixture
 def wandering(
-    request: pytest.FixtureRequest,
     tmp_path: Path,
     processes: Processes,
     private_servers: PrivateServers,
@@ -104,8 +105,7 @@ def wandering(
 ) -> Iterator[MoveFleet]:
     servers = {A: private_servers.redis(), B: private_servers.valkey()}
     redis = {pod: fresh_redis(private_servers, server) for pod, server in servers.items()}
-    shops = getattr(request, "param", MANY_SHOPS)
-    with move_fleet(tmp_path, processes, mariadb_url, redis, shops) as made:
+    with move_fleet(tmp_path, processes, mariadb_url, redis, MANY_SHOPS) as made:
         service.declare(trading_shop.app, "critical")
         made.start_workers(movers=True)
         yield made
@@ -180,9 +180,8 @@ def wander(fleet: MoveFleet, legs: int, seed: int, disturb: Callable[[], None], 
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("wandering", [MANY_SHOPS[:2]], indirect=True)
 def test_shops_wander_between_pods(wandering: MoveFleet) -> None:
-    wander(wandering, 2, random.randrange(1 << 30), lambda: None, once=True)
+    wander(wandering, MOVES, random.randrange(1 << 30), lambda: None, once=True)
 
 
 @pytest.mark.slow
@@ -197,4 +196,4 @@ def test_shops_wander_while_workers_die(wandering: MoveFleet) -> None:
             next_kill[0] = time.monotonic() + KILL_SECONDS * chosen.uniform(0.5, 1.5)
             wandering.start_worker(chosen.choice((A, B)), movers=True)
 
-    wander(wandering, int(os.environ.get("PODWORK_MOVES", "50")), seed, disturb, once=False)
+    wander(wandering, MANY_MOVES, seed, disturb, once=False)

@@ -84,7 +84,7 @@ def in_plan(stand: MoveStand, **options: Any) -> int:
     return move.id
 
 
-def test_a_mover_asks_between_the_batches_of_its_copy_and_of_its_purge(
+def test_a_mover_asks_between_what_it_copies_compares_and_deletes(
     stand: MoveStand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[MoveState, int]] = []
@@ -97,7 +97,7 @@ def test_a_mover_asks_between_the_batches_of_its_copy_and_of_its_purge(
     stand.trade()
     move = stand.moves.get(in_plan(stand))
     assert stand.turn(move).state is MoveState.REVERSIBLE
-    assert {state for state, _ in asked} == {MoveState.COPYING}
+    assert {state for state, _ in asked} == {MoveState.COPYING, MoveState.VERIFYING}
     assert sum(copied for _, copied in asked) > 0
     asked.clear()
     stand.orders.complete(move.id, "anna", "x")

@@ -82,6 +82,25 @@ def test_kept_rows_that_somebody_wrote_past_the_fence_are_not_deleted(stand: Mov
     stand.check(Route(B, 2), kept=False)
 
 
+def test_a_move_is_completed_after_a_way_back_that_was_given_up(stand: MoveStand) -> None:
+    """The way back has stamped the kept rows' fence with its own epoch, which is later than the move's."""
+    stand.trade()
+    move = stand.plan()
+    stand.turn(move)
+    stand.orders.reverse(move.id, "anna", "too slow there")
+
+    def give_up() -> None:
+        stand.orders.abort(move.id, "anna", "fast again")
+
+    with at_points(once("move.bring.after", give_up)):
+        found = stand.finish(move)
+    assert found.state is S.REVERSIBLE, told(stand, move)
+    stand.check(Route(B, 2), kept=True)
+    stand.orders.complete(move.id, "anna", "all is well")
+    assert stand.turn(move).state is S.DONE, told(stand, move)
+    stand.check(Route(B, 2), kept=False)
+
+
 def test_a_move_that_is_aborted_leaves_nothing_behind(stand: MoveStand) -> None:
     stand.trade()
     move = stand.plan(held=True)

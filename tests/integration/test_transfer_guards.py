@@ -247,6 +247,8 @@ def test_late_jobs_are_brought_before_the_source_is_left(pods: Stand) -> None:
     transfer = till(pods, "look")
     strays(pods, there=False)
     before = picture(pods.source)
+    pods.run(transfer, "leave_here")
+    assert picture(pods.target) == before, "they are there before the gate opens, not pushed on behind it"
     pods.run(transfer, *STEPS_AFTER)
     assert picture(pods.target) == before
     assert not any(picture(pods.source))

@@ -7,10 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from podwork import keys
+from podwork import App, keys
 from podwork.errors import JobsDiffer
 from podwork.transfer import bringing, manifest, side
-from tests.support.engine import A, claim, ids, push
+from podwork.unique import Unique
+from tests.support.engine import A, claim, ids, push, push_call
 from tests.support.servers import PrivateServers
 from tests.support.transfers import (
     EPOCH,
@@ -30,6 +31,12 @@ from tests.support.transfers import (
 )
 
 QUEUES = ["default", "low"]
+app = App("shop")
+
+
+@app.job(name="shop.index", unique=Unique())
+def index(n: int) -> None:
+    """Unique by its argument."""
 
 
 @pytest.fixture
@@ -168,6 +175,18 @@ def test_a_successor_that_does_not_open_the_gate_begins_anew(pods: Stand, last: 
     pods.run(pods.transfer(mover=1), *STEPS_THERE[: STEPS_THERE.index(last) + 1])
     pods.move(mover=2)
     assert picture(pods.target) == before
+
+
+def test_a_lock_that_ended_between_two_attempts_is_not_left_at_the_target(pods: Stand) -> None:
+    """It would keep away every later job like it, for a job that nobody has."""
+    push_call(pods.source, index, n=1)
+    pods.run(pods.transfer(mover=1), *STEPS_THERE)
+    successor = pods.transfer(mover=2)
+    successor.pass_here()
+    assert pods.source.acknowledge(A, claim(pods.source)) == []
+    assert pods.source.store.command("HGETALL", keys.locks("7")) == []
+    pods.run(successor, *STEPS_THERE)
+    assert pods.target.store.command("HGETALL", keys.locks("7")) == []
 
 
 def test_each_step_may_be_repeated(pods: Stand) -> None:

@@ -29,7 +29,11 @@ GUARDS: Final[dict[str, Guard]] = {
     "moves.draw": Guard(
         "who takes over, or is in doubt, draws a mover epoch that nobody had", "S1", "writes"
     ),
-    "moves.stamp": Guard("a move ends when all four places bear its last mover's epoch", "S6", "writes"),
+    "moves.stamp": Guard(
+        "a move comes to rest when all four places bear the epoch of the mover that brings it there",
+        "S6",
+        "writes",
+    ),
     # The copy
     "copy.snapshot": Guard("the log is followed from the position of the snapshot itself", "S3", "log"),
     "copy.waits": Guard(

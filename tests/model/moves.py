@@ -268,6 +268,32 @@ def broken(before: World, after: World) -> str:  # noqa: PLR0911, PLR0912 - one 
     return ""
 
 
+FEEDS_OR_DELETES: Final = frozenset(
+    {
+        *("feed-begin", "feed", "feed-read", "feed-fill", "complete", "reverse"),
+        *("purge-here", "delete-here", "purged-here", "done"),
+    }
+)
+"""Steps that write to one of the four places only: to the source's fence, which they stamp first."""
+
+
+def unstamped(before: World, after: World) -> str:
+    """Return which place somebody could still change late when a move has come to rest (`moves.stamp`).
+
+    Not whether it would do harm, which `broken` says: that nothing is on its way to it.
+    """
+    if after.stage not in (w.REVERSIBLE, w.PURGE, *w.ENDED):
+        return ""
+    stamps = {f"{name(pod)}'s fence": after.fence[pod].mover for pod in (0, 1)}
+    if not after.lost:
+        stamps |= {f"{name(pod)}'s gate": after.gate[pod].mover for pod in (0, 1)}
+    for mover in after.movers:
+        for place, stamp in stamps.items():
+            if mover.next not in FEEDS_OR_DELETES and stamp <= mover.epoch:
+                return f"S6: the move is {after.stage}, and mover {mover.epoch} may come to {place} late"
+    return ""
+
+
 def _runs_on(world: World, pod: int) -> bool:
     place = world.jobs[pod]
     return place == w.HELD or (place in w.WAITING and world.gate[pod].state == w.OPEN)

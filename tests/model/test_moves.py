@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.architecture.sources import ROOT
 from tests.model.checker import Model, Step, TooManyStates, Verdict, check
 from tests.model.debts import DEBT_GUARDS, debts
 from tests.model.guards import ALL, GUARDS, SECOND_LINES
-from tests.model.moves import LARGER, SCOPES, model
+from tests.model.moves import LARGER, SCOPES, model, unstamped
 from tests.model.program import AFTER_TAKING_OVER, STEPS
 from tests.model.world import ABORTING, BEFORE_COMMIT, PURGE, REVERSIBLE, SWITCHED, Scope
 
@@ -65,6 +66,19 @@ def test_a_second_line_stands_behind_a_first(guard: str) -> None:
     tell(without_both)
     assert without_both.promise == promise
     assert without_both.broken != without_first.broken
+
+
+@pytest.mark.parametrize("scope", ["writes", "jobs", "back", "again", "forgets"])
+def test_nothing_is_on_its_way_to_a_move_that_has_come_to_rest(scope: str) -> None:
+    verdict = check(replace(model(SCOPES[scope]), broken=unstamped))
+    tell(verdict)
+    assert not verdict.broken, str(verdict)
+
+
+def test_something_is_where_the_four_places_are_not_stamped() -> None:
+    verdict = check(replace(model(SCOPES["writes"], without=frozenset({"moves.stamp"})), broken=unstamped))
+    tell(verdict)
+    assert verdict.promise == "S6", str(verdict)
 
 
 def test_every_row_is_done_once_whichever_run_passes_it() -> None:

@@ -44,6 +44,7 @@ from tests.support.wait import until
 
 VERSION = "20261124120000"
 DUPLICATE = 1062
+DEADLOCK = 1213
 
 
 class CopyStand:
@@ -263,6 +264,7 @@ class Shop:
         self._threads = [threading.Thread(target=self._write, args=pair) for pair in enumerate(makers)]
         self._done: list[list[str]] = [[] for _ in makers]
         self.errors: list[str] = []
+        self.deadlocks: list[str] = []
         self.waits: list[float] = []
         self.written = 0
 
@@ -308,6 +310,8 @@ class Shop:
                     connection.rollback()
                     if error.args[0] != DUPLICATE:  # which it asked for
                         self.errors.append(f"{error} in {statement}")
+                    if error.args[0] == DEADLOCK:
+                        self.deadlocks.append(_last_deadlock(cursor))
 
     def _connect(self) -> Any:
         return pymysql.connect(
@@ -318,6 +322,15 @@ class Shop:
             autocommit=True,
             init_command=f"SET SESSION TRANSACTION ISOLATION LEVEL {self._isolation}",
         )
+
+
+def _last_deadlock(cursor: Any) -> str:
+    """Return what the server says of its last deadlock of rows; "": this connection was no part of it."""
+    cursor.execute("SELECT CONNECTION_ID()")
+    [number] = cursor.fetchone()
+    cursor.execute("SHOW ENGINE INNODB STATUS")
+    said = str(cursor.fetchone()[2]).partition("LATEST DETECTED DEADLOCK")[2].partition("\nTRANSACTIONS\n")[0]
+    return said if f"thread id {number}," in said else ""
 
 
 @contextmanager

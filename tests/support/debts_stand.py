@@ -256,7 +256,8 @@ class Passing:
         fence = self.stand.topology.shard_fence(pod_id)
         if act == "open" and fence.read(self.shop_id) is None:
             fence.introduce(self.shop_id, epoch)
-        if act == "purge" and fence.read(self.shop_id) is None:
+        row = fence.read(self.shop_id)
+        if act == "purge" and (row is None or row.epoch < epoch):  # given up before it was incoming
             fence.receive(self.shop_id, epoch, mover_epoch=self.passage.mover, lock_wait_seconds=2)
         getattr(fence, act)(self.shop_id, epoch, mover_epoch=self.passage.mover, lock_wait_seconds=2)
 

@@ -18,11 +18,13 @@ from podwork.testing.clock import VirtualClock
 from podwork_pods.engines import make_engine
 from podwork_pods.errors import ShardUnavailable
 from podwork_pods.iteration import schema
+from podwork_pods.iteration.leases import Leases
 from podwork_pods.iteration.partition import Partition
 from podwork_pods.iteration.partitions import Partitions
 from podwork_pods.iteration.quarantine import Quarantine
 from podwork_pods.iteration.run import NewRun, Run
 from podwork_pods.iteration.runs import Runs
+from podwork_pods.iteration.statements import Statements
 
 POD = 1
 RUN = "run-1"
@@ -47,6 +49,7 @@ class IterationStand:
         self.clock = VirtualClock(NOW)
         self.runs = Runs(POD, lambda: self.single, self.clock)
         self.partitions = Partitions(POD, lambda: self.single, self.clock)
+        self.leases = Leases(Statements(POD, lambda: self.single), self.clock)
         self.quarantine = Quarantine(POD, lambda: self.single, self.clock)
 
     def prepare(self, rows: int = 0) -> None:
@@ -72,7 +75,7 @@ class IterationStand:
 
     def take(self, owner: str, **dead: Any) -> Partition:
         """Take a partition that is there."""
-        taken = self.partitions.take(RUN, owner, **dead)
+        taken = self.leases.take(RUN, owner, **dead)
         assert taken is not None
         return taken
 

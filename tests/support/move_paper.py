@@ -74,11 +74,16 @@ class Paper:
     held: list[Sequence[str]] = field(default_factory=list)
     differs: list[Sequence[str]] = field(default_factory=list)
     stale: list[Sequence[str]] = field(default_factory=list)
+    progress: set[int] = field(default_factory=set)
+    """Where something is known of how far the copy, or the feed, has come."""
+    hastes: list[bool] = field(default_factory=list)
+    unsure: str = ""
 
     def crossing(self, move: Move) -> Crossing:
         """Return what the steps of a leg are done with."""
         side = Side(self, move)
-        return Crossing(side, side, PaperJobs(self, move), PaperRows(self, move), side, lambda: None)
+        jobs, rows = PaperJobs(self, move), PaperRows(self, move)
+        return Crossing(side, side, jobs, rows, side, lambda: None, lambda: self.unsure)
 
     def call(self, name: str) -> None:
         """Note that a step is taken; it may be told to fail."""
@@ -140,7 +145,7 @@ class Side:
 
     def look(self) -> Found:
         self.paper.call("look")
-        return Found(self.paper.blockers, {"tables": ["rows"]})
+        return Found(self.paper.blockers, {"tables": {"rows": {"rows": 0, "bytes": 0}}})
 
     def settle_first(self) -> None:
         self.paper.call("settle_first")
@@ -172,6 +177,16 @@ class Side:
 
     def leave_here(self) -> None:
         self._fence("leave_here", self.leg.source, MOVED, self.leg.epoch)
+
+    def stay_open_here(self) -> None:
+        self._stay_open(self.leg.source, self.leg.epoch)
+
+    def stay_open_there(self) -> None:
+        self._stay_open(self.leg.target, self.leg.epoch + 1)
+
+    def _stay_open(self, pod: int, epoch: int) -> None:
+        if self.paper.fences[pod][:2] == (CLOSED, epoch):
+            self._fence("stay_open", pod, OPEN, epoch)
 
     def reopen_here(self) -> None:
         self._fence("reopen_here", self.leg.source, OPEN, self.leg.epoch)
@@ -280,6 +295,12 @@ class PaperRows:
     def follow(self, since: str) -> None:
         self.paper.call("follow")
         assert since == ("log of 2" if self.leg.leg == 2 else "")
+        fence = self.paper.fences[self.leg.target]
+        if (fence.state, fence.mover) == (INCOMING, self.leg.mover):
+            self.paper.progress.add(self.leg.target)
+
+    def begin_anew(self, pulse: Pulse) -> None:
+        self._write("begin_anew", self.leg.target, INCOMING, set())
 
     def copy(self, pulse: Pulse) -> None:
         self._write("copy", self.leg.target, INCOMING, self.paper.rows[self.leg.source])
@@ -289,6 +310,10 @@ class PaperRows:
         behind = self.paper.rows[self.leg.source] - self.paper.rows[self.leg.target]
         self._write("apply", self.leg.target, INCOMING, self.paper.rows[self.leg.source])
         return len(behind)
+
+    def close_up(self, pulse: Pulse, *, in_haste: bool = False) -> None:
+        self._write("close_up", self.leg.target, INCOMING, self.paper.rows[self.leg.source])
+        self.paper.hastes.append(in_haste)
 
     def verify(self, pulse: Pulse) -> Sequence[str]:
         self.paper.call("verify")
@@ -307,19 +332,28 @@ class PaperRows:
     def stale_here(self, since: str, pulse: Pulse) -> Sequence[str]:
         assert since == "log of 2"
         self.paper.call("look_stale")
+        if self.paper.fences[self.leg.source].state == MOVED and not self.paper.rows[self.leg.source]:
+            return ["rows: all of them"]  # it was fed, and the rest is gone
         return self.paper.stale.pop(0) if self.paper.stale else ()
 
     def feed(self, since: str, pulse: Pulse) -> int:
         assert since == "log of 2"
         self._write("feed", self.leg.source, MOVED, self.paper.rows[self.leg.target])
+        self.paper.progress.add(self.leg.source)
         return 0
 
     def purge_here(self, pulse: Pulse, check: Callable[[], None]) -> None:
         check()
         self._write("purge_rows", self.leg.source, PURGING, set())
+        self.paper.progress.discard(self.leg.source)
 
     def purge_there(self, pulse: Pulse) -> None:
         self._write("purge_rows_there", self.leg.target, PURGING, set())
+        self.paper.progress.discard(self.leg.target)
+
+    def forget_there(self) -> None:
+        self.paper.call("forget_there")
+        self.paper.progress.discard(self.leg.target)
 
 
 class PaperStand:
@@ -359,12 +393,15 @@ class PaperStand:
         """Look at the promises, wherever the move has ended or is reversible; return it."""
         move = self.now()
         route = self.directory.locate(SHOP)
-        entered = {event.after: event.mover_epoch for event in self.moves.events(self.move.id)}
-        stamped = entered.get("aborted") or entered["open"]
+        changes = [event for event in self.moves.events(self.move.id) if event.before != event.after]
+        entered = {event.after: event.mover_epoch for event in changes}
+        # Who brings it to rest has stamped all four places (`moves.stamp`).
+        rest = {MoveState.ABORTED: "aborted", MoveState.REVERSED: "purging"}.get(move.state, "reversible")
         assert route.epoch == {MoveState.ABORTED: 1, MoveState.REVERSED: 3}.get(move.state, 2)
-        self.paper.check(route.pod_id, route.epoch, stamped)
+        self.paper.check(route.pod_id, route.epoch, entered[rest])
         if move.state is not MoveState.REVERSIBLE:
             assert not self.paper.rows[A + B - route.pod_id], "something is left behind"
+            assert not self.paper.progress, "something is remembered of it"
         return move
 
     def close(self) -> None:

@@ -18,14 +18,14 @@ from typing import Any
 
 import redis
 
-from podwork import App, Discard, Interrupted, Retry, current_job
+from podwork import App, Discard, Interrupted, Retry, Snooze, current_job
 from podwork.client import Client
 from podwork.errors import ShopOnHold, StaleEpoch
 from podwork.interfaces import Route
 from podwork.queues import Queues
 from podwork.single import SingleFence, SingleRouter
 from podwork.store import Store
-from podwork.worker import Connections, Supervisor, WorkerSpec
+from podwork.worker import Connections, Supervisor, WorkerSpec, timekeeper
 from tests.support.wait import until
 
 app = App("worker-shop")
@@ -102,6 +102,16 @@ def failing() -> None:
     """Fail."""
     mark("runs")
     raise ValueError("always fails")
+
+
+@app.job()
+def snoozing() -> None:
+    """Come back after a moment, three times."""
+    mark("runs")
+    job = current_job()
+    assert job is not None
+    if job.snoozes < 3:
+        raise Snooze(0.05)
 
 
 @app.job(retry=1)
@@ -250,6 +260,9 @@ def main() -> int:
     importlib.import_module("tests.support.ends_shop")
     if options.pop("knows_newer", False):
         app.job()(newer)
+    timekeeper.LONGEST_PAUSE_SECONDS = options.pop(  # type: ignore[misc]
+        "longest_pause_seconds", timekeeper.LONGEST_PAUSE_SECONDS
+    )
     elsewhere = options.pop("elsewhere", None)
     fields: dict[str, Any] = {"queues": ("default",), "lease_seconds": 2.0, "drain_seconds": 10.0, **options}
     fields["queues"] = tuple(fields["queues"])

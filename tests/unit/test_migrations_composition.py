@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from podwork import App, Snooze
 from podwork.settings import Settings, load
 from podwork_migrations.plan.alarms import ErrorRate, QueueLatency
+from podwork_migrations.runner import service
+from podwork_migrations.runner.outcome import Ending, Outcome
+from podwork_migrations.runner.runner import Runner
 from podwork_ops.migrations import alarms_of
 from podwork_pods.topology import Topology
 
@@ -43,3 +48,30 @@ def test_a_plan_is_watched_as_the_settings_say(
 ) -> None:
     found = alarms_of(settings(tmp_path, **asked).migrations, topology)
     assert [type(alarm) for alarm in found] == alarms
+
+
+class Turns:
+    """A runner whose turns end so."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    def turn(self, _owner: str) -> Outcome:
+        return self._outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_quiet"),
+    [
+        (Outcome(Ending.UNDER_WAY, "its run waits for a worker", 0.05), True),
+        (Outcome(Ending.UNDER_WAY, "", 0.0), True),
+        (Outcome(Ending.UNDER_WAY, "held by 7", 1.0), False),
+        (Outcome(Ending.TAKEN, "somebody else is in the line", 0.5), False),
+    ],
+)
+def test_looking_again_at_what_goes_on_is_no_line_of_the_log(outcome: Outcome, is_quiet: bool) -> None:
+    app, runner = App("shop"), Turns(outcome)
+    service.bind(app, lambda: cast("Runner", runner))
+    signal = service._take_turn(app)
+    assert isinstance(signal, Snooze)
+    assert (signal.after_seconds, signal.quiet) == (outcome.again_seconds, is_quiet)

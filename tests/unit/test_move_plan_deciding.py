@@ -51,7 +51,7 @@ def test_the_rest_begins_when_the_whole_canary_has_arrived() -> None:
 def test_one_canary_that_is_given_up_halts_the_plan() -> None:
     halted = decided(Standing(waiting=95, under_way=2, done=2, failed=1, canary_left=2, canary_failed=1))
     assert (halted.state, halted.room) == (PlanState.HALTED, 0)
-    assert halted.reason == "1 of 5 canary shops were given up or taken back"
+    assert halted.reason == "1 of 5 canary shops was given up or taken back"
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_the_way_back_begins_and_ends_with_a_state() -> None:
 
 
 def test_people_are_told_what_may_follow() -> None:
-    assert onward(S.READY, 1) == "pausing_jobs, aborting"
+    assert onward(S.READY, 1) == "pausing_jobs, catchup, aborting"
     assert onward(S.FENCED, 2) == "drained, reversing, aborting"
     assert onward(S.DONE, 1) == "nothing: it is over"
 

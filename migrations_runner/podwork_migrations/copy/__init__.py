@@ -17,5 +17,7 @@
 
 Promises: the application's statements succeed and wait at most the lock budget for it; what the journal names
 is all that is ever dropped; whoever goes on after a crash looks at the catalogue first. MariaDB and MySQL
-only.
+only. A limit: two of the application's transactions may meet in a unique index of the copy, and one of them
+ends with a deadlock. Who deletes a unique value and writes it again, as who changes a key does, locks the
+value that comes next too, and in a copy that has few rows yet that may be anybody's.
 """

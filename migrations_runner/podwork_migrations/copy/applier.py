@@ -40,14 +40,11 @@ from podwork_migrations.copy.cutover import Where
 from podwork_migrations.copy.job import COMPARE, COPY
 from podwork_migrations.copy.journal import TABLE, Journal
 from podwork_migrations.copy.refusals import CopyRefused
-from podwork_migrations.copy.runs import RunStands, begin_run, look, new_run_id
+from podwork_migrations.copy.runs import LOOK_SECONDS, RunStands, begin_run, look, new_run_id
 from podwork_migrations.copy.verify import CompareParams, expressions
 from podwork_migrations.errors import LockBusy, MigrationFailed
 from podwork_migrations.ledger.entry import Direction
 from podwork_pods.iteration.trouble import is_crowded
-
-LOOK_SECONDS: Final = 0.5
-"""So often a run is looked at."""
 
 
 class Stage(StrEnum):
@@ -297,7 +294,7 @@ class OnlineCopy:
         stands = look(work, run_id)
         if stands.state is None:
             begin_run(work, run_id, job_class, params(journal, build.changed(journal)))
-            return Progress(stage, wait_seconds=LOOK_SECONDS)
+            return _waiting(stage, stands)
         if stands.is_lost:
             return self._give_up(journal, f"its run {run_id} is {stands.state}: {stands.reason}")
         if not stands.has_succeeded:
@@ -319,8 +316,9 @@ class OnlineCopy:
 def _waiting(stage: Stage, stands: RunStands) -> Progress:
     note = stands.reason or ("its run waits for a worker" if not stands.rows_done else "")
     return Progress(
-        stage, wait_seconds=LOOK_SECONDS, note=note, rows_done=stands.rows_done, rows_total=stands.rows_total
-    )
+        stage, wait_seconds=stands.look_again_seconds, note=note,
+        rows_done=stands.rows_done, rows_total=stands.rows_total,
+    )  # fmt: skip
 
 
 def _copy_params(journal: Journal, both: Changed) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The runs that work for a migration: beginning them, and seeing how they are.
 
-Owns: `begin_run`, `RunStands`, `look`, `end_run`. Promises: a run's id is in the ledger before the run is
-there; begun twice it is one run; nobody works on a run any more once `end_run` has said so. Leaves to others:
-what they do (`job`).
+Owns: `begin_run`, `RunStands`, `look`, `look_seconds`, `end_run`. Promises: a run's id is in the ledger
+before the run is there; begun twice it is one run; nobody works on a run any more once `end_run` has said so.
+A run is looked at soon after it has begun and ever more seldom: its end is seen when a twentieth of its time
+more has passed (50 ms at least, half a second at most), and the looks at a long one cost next to nothing.
+Leaves to others: what they do (`job`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ from podwork_pods.iteration.run import NewRun
 FORCED_AFTER_SECONDS: Final = 30.0
 """Whoever works on a cancelled run has had time for a batch, and for losing his lease."""
 
+FIRST_LOOK_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.5
+"""After so long something is looked at again: at least, and at most."""
+AGE_SHARE: Final = 1 / 20
+
 
 class RunStands(NamedTuple):
     """How a run is; `state` None: it was not begun yet."""
@@ -29,6 +36,7 @@ class RunStands(NamedTuple):
     reason: str
     rows_done: int
     rows_total: int | None
+    age_seconds: float = 0.0
 
     @property
     def has_succeeded(self) -> bool:
@@ -39,6 +47,11 @@ class RunStands(NamedTuple):
     def is_lost(self) -> bool:
         """Whether it will not go on by itself."""
         return self.state in (RunState.FAILED, RunState.CANCELLED, RunState.CANCELLING)
+
+    @property
+    def look_again_seconds(self) -> float:
+        """Before that nothing new is to be expected of it."""
+        return look_seconds(self.age_seconds)
 
 
 def new_run_id(work: Work, what: str) -> str:
@@ -63,7 +76,13 @@ def look(work: Work, run_id: str) -> RunStands:
     if run is None:
         return RunStands(None, "", 0, None)
     done = work.shard.partitions.rows_done([run_id])[run_id]
-    return RunStands(run.state, run.reason, done, run.rows_total)
+    age_seconds = work.shard.clock.now() - run.created
+    return RunStands(run.state, run.reason, done, run.rows_total, age_seconds)
+
+
+def look_seconds(age_seconds: float) -> float:
+    """Return how long to wait before a run of this age is looked at again; a clock may have been set back."""
+    return min(LOOK_SECONDS, max(FIRST_LOOK_SECONDS, age_seconds * AGE_SHARE))
 
 
 def end_run(work: Work, run_id: str) -> bool:

@@ -43,6 +43,9 @@ from podwork_pods.topology import Topology
 JOB: Final = "podwork.migrations"
 """The job class's name, and the schedule's."""
 
+QUIET_SECONDS: Final = 1.0
+"""Who looks again sooner than that at a migration that is under way has nothing to say."""
+
 _BOUND: weakref.WeakKeyDictionary[App, Callable[[], Runner]] = weakref.WeakKeyDictionary()
 
 
@@ -156,7 +159,9 @@ def _take_turn(app: App) -> JobSignal | None:
     else:
         outcome = _BOUND[app]().turn(f"{owner}:{job.job_id}", job.should_stop)
     if outcome.again_seconds is not None:
-        return Snooze(outcome.again_seconds, outcome.reason or str(outcome.ending))
+        # Looking again at what goes on is nothing new, and would be twenty lines of the log in a second.
+        is_look = outcome.ending is Ending.UNDER_WAY and outcome.again_seconds < QUIET_SECONDS
+        return Snooze(outcome.again_seconds, outcome.reason or str(outcome.ending), quiet=is_look)
     return Discard(outcome.reason) if outcome.ending is Ending.STOPPED else None
 
 

@@ -17,8 +17,11 @@ from podwork_ops.cli.grounds import owner_option, reason_option
 from podwork_ops.cli.move_choice import dry_run_option, move_argument, why_option, yes_option
 from podwork_ops.cli.move_rows import row_of
 from podwork_ops.cli.session import Session, confirm, session
+from podwork_ops.composition import Platform
+from podwork_pods.mover.errors import MoveConflict
 from podwork_pods.mover.move import Move
 from podwork_pods.mover.orders import MoveOrders
+from podwork_pods.mover.plans.holding import why_it_waits
 
 Order = Callable[[MoveOrders], Move]
 Question = Callable[[Move], str]
@@ -67,12 +70,23 @@ def release(session: Session, move_id: int, reason: str | None, owner: str, dry_
 def cutover(session: Session, move_id: int, reason: str | None, owner: str, dry_run: bool) -> None:
     """Let the cut-over of a move that is ready begin now.
 
-    Writes of the shop stand still for a moment; after --max-block it gives way by itself.
+    Writes of the shop stand still for a moment; after --max-block it gives way by itself. Not while the plan
+    of the move is paused or has halted, nor in a freeze of its calendar.
     """
-    said = f"cuts over now; {_AT_ONCE}"
     _give(
-        session, move_id, dry_run, lambda orders: orders.cut_over(move_id, owner, reason or "cut over"), said
+        session,
+        move_id,
+        dry_run,
+        lambda orders: orders.cut_over(move_id, owner, reason or "cut over"),
+        f"cuts over now; {_AT_ONCE}",
+        check=_check_plan,
     )
+
+
+def _check_plan(platform: Platform, move: Move) -> None:
+    if why := why_it_waits(platform.directory, move):
+        remedy = "wait, or resume the plan; or abort the move, and start the shop alone"
+        raise MoveConflict(move.id, f"its plan does not let it cut over: {why}", remedy)
 
 
 @click.command("abort", cls=Command, examples=['podctl moves abort 12 --reason "wrong shop" --yes'])
@@ -138,7 +152,7 @@ def reverse(
 @click.option(
     "--despite-stale-writes",
     is_flag=True,
-    help="Also if somebody has written to the kept rows past the fence: that is lost then.",
+    help="Also if somebody has written to the kept rows past the fence (that is lost), or nobody can know.",
 )
 @why_option
 @owner_option
@@ -180,13 +194,20 @@ def _ask_to_complete(move: Move) -> str:
 
 
 def _give(
-    session: Session, move_id: int, dry_run: bool, order: Order, said: str, question: Question | None = None
+    session: Session,
+    move_id: int,
+    dry_run: bool,
+    order: Order,
+    said: str,
+    question: Question | None = None,
+    check: Callable[[Platform, Move], None] = lambda _platform, _move: None,
 ) -> None:
     """Give the order, or try it and take it back; say what came of it."""
     with session.platform() as platform:
         access = platform.moves
         before = access.store.get(move_id)
         after = access.rehearse(order)  # what makes no sense is refused before anybody is asked
+        check(platform, after)
         if not dry_run:
             if question is not None:
                 confirm(question(before), False)

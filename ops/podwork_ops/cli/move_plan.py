@@ -182,6 +182,8 @@ def plan(
     with session.platform() as platform:
         _check_settings(platform, options)
         proposal = platform.moves.plans.propose(aim, by_rows=by == "rows")
+        if aim.shops:
+            aim = _without_those_there(session, aim, proposal)
         if dry_run:
             _say(session, aim, proposal, options)
             return
@@ -195,8 +197,9 @@ def plan(
     session.out.write(f"{made.id}\n")
     onward = f"begin it: podctl moves resume {made.id}" if paused else f"see: podctl moves plans {made.id}"
     session.out.message(
-        f"{plural(made.shops, 'shop')} in plan {made.id}, {made.canary_shops} first; {onward}"
+        f"{plural(made.shops, 'shop')} in plan {made.id}, {_first(made.canary_shops)}; {onward}"
     )
+    _say_moving(session, proposal)
 
 
 def _aim(
@@ -212,6 +215,21 @@ def _aim(
         remedy = "give --to" if needs_target else "leave out --to: they are spread"
         raise click.UsageError(f"where to? - {remedy}")
     return Aim(from_pod, evacuated, is_rebalance, shops, to_pod)
+
+
+def _without_those_there(session: Session, aim: Aim, proposal: Proposal) -> Aim:
+    """Leave out, and name, the shops that are where they are to be."""
+    moved = {choice.shop_id for choice in proposal.choices}
+    there = sorted(set(aim.shops) - moved)
+    if not there or not moved:
+        return aim
+    where = f"on pod {aim.to_pod} already"
+    session.out.message(
+        f"shop {there[0]} is {where}"
+        if len(there) == 1
+        else f"{len(there):,} shops are {where}, such as shop {there[0]}"
+    )
+    return aim._replace(shops=moved)
 
 
 def _check_settings(platform: Platform, options: PlanOptions) -> None:
@@ -234,6 +252,7 @@ def _say(session: Session, aim: Aim, proposal: Proposal, options: PlanOptions) -
                 "aim": str(aim),
                 "shops": [choice._asdict() for choice in proposal.choices],
                 "canary_shops": options.canary_of(shops),
+                "moving": list(proposal.moving),
                 "pods": list(proposal.pods),
                 "options": options_row(options),
                 "dry_run": True,
@@ -241,5 +260,21 @@ def _say(session: Session, aim: Aim, proposal: Proposal, options: PlanOptions) -
         )
         return
     session.out.rows("pods", proposal.pods, POD_COLUMNS)
-    said = f"{plural(shops, 'shop')} would move, {options.canary_of(shops)} of them first: {aim}"
+    said = f"{plural(shops, 'shop')} would move, {_first(options.canary_of(shops))}: {aim}"
     session.out.message(said if shops else f"no shop would move: {aim}")
+    _say_moving(session, proposal)
+
+
+def _first(canary_shops: int) -> str:
+    return f"{canary_shops} of them first" if canary_shops else "without a canary"
+
+
+def _say_moving(session: Session, proposal: Proposal) -> None:
+    """Say which of the shops have to wait."""
+    if proposal.moving:
+        is_one = len(proposal.moving) == 1
+        verbs = ("has", "waits") if is_one else ("have", "wait")
+        session.out.message(
+            f"{plural(len(proposal.moving), 'shop')} {verbs[0]} a move that is not over, and {verbs[1]} for "
+            f"it, such as shop {proposal.moving[0]} - see: podctl moves list"
+        )

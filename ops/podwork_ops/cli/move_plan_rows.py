@@ -43,6 +43,7 @@ GET_COLUMNS: Final = [
     Column("Left", "left", count),
     Column("Canary", "canary_in_words"),
     Column("ETA", "eta_seconds", age),
+    Column("Waits for", "waits_for", wide=True),
     Column("Cut-overs wait", "frozen", wide=True),
     Column("Moves at once", "limits_in_words"),
     Column("Bandwidth", "bandwidth_in_words"),
@@ -57,7 +58,7 @@ SHOP_COLUMNS: Final = [
     Column("SHOP", "shop_id", right=True),
     Column("FROM", "from_pod", right=True),
     Column("TO", "to_pod", right=True),
-    Column("STANDS", "stage"),
+    Column("STANDS", "stage", lambda stage: stage.replace("_", " ")),
     Column("MOVE", "move_id", right=True),
     Column("STATE", "state"),
     Column("WHY", "why", wide=True),
@@ -78,6 +79,11 @@ POD_COLUMNS: Final = [
     Column("LOAD AFTER", "load_after", count, right=True),
 ]
 
+UNHEARD_SECONDS: Final = 30.0
+"""After so long without a move a new plan has no worker; one that lives looks every 5 s."""
+_UNHEARD: Final = (
+    "are workers of the pods up, with moves.tables set? podctl processes list, podctl workers --help"
+)
 _NEXT: Final[Mapping[PlanState, str]] = {
     PlanState.RUNNING: "nothing: it goes on by itself",
     PlanState.PAUSED: "podctl moves resume {id}, or podctl moves cancel {id}",
@@ -109,17 +115,25 @@ def row_of(plan: MovePlan, standing: Standing, clock: Callable[[], float] = time
         "created": moment(plan.created),
         "begun": None if plan.begun is None else moment(plan.begun),
         "ended": None if plan.ended is None else moment(plan.ended),
-        "next_action": _NEXT[plan.state].format(id=plan.id),
+        "next_action": _next(plan, standing),
     }
 
 
-def details_of(plan: MovePlan, standing: Standing, clock: Callable[[], float] = time.time) -> Row:
-    """Return the row with what is shown of one plan only."""
+def details_of(
+    plan: MovePlan, standing: Standing, waits_for: str = "", clock: Callable[[], float] = time.time
+) -> Row:
+    """Return the row with what is shown of one plan only. `waits_for`: why none of its shops begins."""
     options = plan.options
-    frozen = "" if plan.state.is_over else why_frozen(options.calendar, clock())
+    now = clock()
+    frozen = "" if plan.state.is_over else why_frozen(options.calendar, now)
+    is_unheard = plan.state is PlanState.RUNNING and plan.begun is None and not waits_for
+    row = row_of(plan, standing, clock)
+    if is_unheard and now > plan.created + UNHEARD_SECONDS:
+        row["next_action"] = _UNHEARD
     return {
-        **row_of(plan, standing, clock),
+        **row,
         **options_row(options),
+        "waits_for": waits_for,
         "frozen": frozen,
         "canary_in_words": _canary(plan, standing),
         "limits_in_words": f"{options.concurrency}, {options.per_pod} of a pod",
@@ -131,7 +145,8 @@ def details_of(plan: MovePlan, standing: Standing, clock: Callable[[], float] = 
 
 def options_row(options: PlanOptions) -> Row:
     """Return a plan's options as JSON has them."""
-    return {name: getattr(options, name) for name in options.__struct_fields__}
+    fields = {name: getattr(options, name) for name in options.__struct_fields__}
+    return {**fields, "freezes": list(options.freezes)}
 
 
 def shop_row(shop: PlannedShop) -> Row:
@@ -152,6 +167,20 @@ def eta_seconds(plan: MovePlan, standing: Standing, now: float) -> float | None:
     if plan.state is not PlanState.RUNNING or plan.begun is None or not settled or not left:
         return None
     return round((now - plan.begun) / settled * left, 1)
+
+
+def _next(plan: MovePlan, standing: Standing) -> str:
+    """Say for people what comes next, and who does it."""
+    text = _NEXT[plan.state]
+    if plan.state is PlanState.ENDED and (standing.failed or standing.skipped):
+        text = (
+            "look at what was aborted or skipped: podctl moves plans {id}; mend it, and plan those shops anew"
+        )
+    elif plan.state is PlanState.ENDED and plan.options.grace_seconds is None:
+        text = (
+            "podctl moves list --state reversible; look at the shops, then: podctl moves complete, or reverse"
+        )
+    return text.format(id=plan.id)
 
 
 def _canary(plan: MovePlan, standing: Standing) -> str:

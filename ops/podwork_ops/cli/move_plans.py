@@ -28,8 +28,9 @@ from podwork_ops.cli.move_plan_rows import (
 from podwork_ops.cli.session import Session, confirm, session
 from podwork_ops.cli.values import Number
 from podwork_ops.composition import Platform
-from podwork_pods.mover.plans.plan import MovePlan, Stage
+from podwork_pods.mover.plans.plan import MovePlan, PlannedShop, Stage
 from podwork_pods.mover.plans.plans import MovePlans
+from podwork_pods.mover.states import MoveState
 
 PLAN: Final = Number("plan", least=1)
 _SHOWN: Final = 20
@@ -122,10 +123,9 @@ def _give(session: Session, plan_id: int, dry_run: bool, order: Order, question:
 def _show(session: Session, platform: Platform, plan_id: int, every_shop: bool) -> None:
     store = platform.moves.plans.store
     plan = store.get(plan_id)
-    row = details_of(plan, store.standing(plan))
+    row = details_of(plan, store.standing(plan), platform.moves.plans.waits_for(plan))
     events = [event_row(event) for event in store.events(plan_id)]
-    looked_at = (Stage.FAILED, Stage.SKIPPED, Stage.UNDER_WAY)
-    shops = [shop_row(shop) for shop in store.shops(plan_id) if every_shop or shop.stage in looked_at]
+    shops = [shop_row(shop) for shop in store.shops(plan_id) if every_shop or _needs_a_look(shop)]
     if session.out.json:
         session.out.document({**row, "events": events, "shop_list": shops})
         return
@@ -138,3 +138,9 @@ def _show(session: Session, platform: Platform, plan_id: int, every_shop: bool) 
     session.out.rows("events", events, EVENT_COLUMNS)
     if len(shown) < len(shops):
         session.out.message(f"{len(shops) - len(shown)} more shops: --every-shop")
+
+
+def _needs_a_look(shop: PlannedShop) -> bool:
+    """Whether a shop is shown unasked: it has not simply arrived, or not begun."""
+    is_kept = shop.state is MoveState.PURGING and bool(shop.why)  # its old rows are not deleted
+    return is_kept or shop.stage in (Stage.FAILED, Stage.SKIPPED, Stage.UNDER_WAY)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from podwork_ops.cli.output import Column, age, moment, span
 from podwork_pods.mover.events import Event
 from podwork_pods.mover.move import Move
+from podwork_pods.mover.rehearsal import has_rehearsed
 from podwork_pods.mover.states import CUTTING, HELD_IN, MoveState
 
 Row = dict[str, Any]
@@ -36,6 +37,7 @@ GET_COLUMNS: Final = [
     Column("State", "state"),
     Column("In it for", "in_state_seconds", age),
     Column("Waits for", "waits_for", wide=True),
+    Column("No way back", "back_closed", wide=True),
     Column("Held", "held_reason", wide=True),
     Column("Cut-overs that gave way", "tries"),
     Column("Epoch", "epoch"),
@@ -64,6 +66,9 @@ _NEXT: Final[Mapping[MoveState, str]] = {
     MoveState.ABORTED: "nothing: the shop is where it was; it may be moved again",
     MoveState.REVERSED: "nothing: the shop is back",
 }
+_REHEARSED: Final = (
+    "nothing: it was a rehearsal; the move itself: podctl moves start --shop {shop} --to {away}"
+)
 _HELD: Final[Mapping[MoveState, str]] = {
     MoveState.READY: "podctl moves cutover {id}, or podctl moves abort {id}",
     MoveState.REVERSING: "podctl moves cutover {id}, or podctl moves abort {id}",
@@ -100,6 +105,9 @@ def row_of(move: Move, clock: Callable[[], float] = time.time) -> Row:
         "grace_seconds": move.grace_seconds,
         "wanted_by": move.wanted_by,
         "reason": move.reason,
+        "is_rehearsal": move.is_rehearsal,
+        "has_rehearsed": has_rehearsed(move),
+        "back_closed": move.back_closed,
         "next_action": next_action(move),
     }
 
@@ -138,9 +146,15 @@ def next_action(move: Move) -> str:
     """Say for people what comes next, and who does it."""
     held_here = move.held and move.state in HELD_IN
     text = _HELD[move.state] if held_here else _NEXT.get(move.state, _TURN)
+    if move.state is MoveState.REVERSIBLE and move.grace_seconds is not None and not held_here:
+        text = "nothing: it is completed when its grace is over; until then: podctl moves reverse {id}"
+    elif move.is_rehearsal:
+        text = _REHEARSED if has_rehearsed(move) else text
+    if move.state is MoveState.REVERSIBLE and move.back_closed:
+        text = "podctl moves complete {id} --despite-stale-writes: there is no way back"
     if move.state in CUTTING:
         text = "nothing: writes of the shop stand still, or are about to; it gives way by itself"
-    return text.format(id=move.id, home=move.home_pod)
+    return text.format(id=move.id, home=move.home_pod, shop=move.shop_id, away=move.away_pod)
 
 
 def _since(move: Move, now: float) -> float | None:

@@ -20,6 +20,7 @@ from podwork_ops.cli.values import POD, SHOP, Duration
 from podwork_ops.errors import ExitCode, MovesNotSet
 from podwork_pods.mover.crossing import Found
 from podwork_pods.mover.move import MAX_BLOCK_SECONDS, Wanted
+from podwork_pods.mover.states import MoveState
 
 SIZE_COLUMNS = [
     Column("TABLE", "table"),
@@ -33,6 +34,7 @@ SIZE_COLUMNS = [
     cls=Command,
     examples=[
         "podctl moves start --shop 330 --to 9 --dry-run",
+        "podctl moves start --shop 330 --to 9 --rehearse --watch",
         'podctl moves start --shop 330 --to 9 --reason "pod 7 is full" --watch',
         "podctl moves start --shop 330 --to 9 --hold --max-block 2s --grace 24h",
     ],
@@ -41,6 +43,12 @@ SIZE_COLUMNS = [
 @click.option("--to", "to_pod", type=POD, required=True, metavar="POD", help="Where it moves to.")
 @click.option(
     "--hold", "held", is_flag=True, help="Copy, and stop before the cut-over: podctl moves cutover."
+)
+@click.option(
+    "--rehearse",
+    "is_rehearsal",
+    is_flag=True,
+    help="Copy and compare as a move does while the shop trades, then clear the target: nothing is switched.",
 )
 @click.option(
     "--max-block",
@@ -68,6 +76,7 @@ def start(
     shop_id: int,
     to_pod: int,
     held: bool,
+    is_rehearsal: bool,
     max_block_seconds: float,
     grace_seconds: float | None,
     reason: str | None,
@@ -79,7 +88,11 @@ def start(
 
     The pods' workers do it. Until podctl moves complete there is a way back.
     """
-    wanted = Wanted(shop_id, to_pod, owner, reason or "", held, max_block_seconds, grace_seconds)
+    if is_rehearsal and (held or dry_run or grace_seconds is not None):
+        raise click.UsageError("--rehearse ends by itself - leave out --hold, --grace and --dry-run")
+    wanted = Wanted(
+        shop_id, to_pod, owner, reason or "", held, max_block_seconds, grace_seconds, is_rehearsal
+    )
     with session.platform() as platform:
         access = platform.moves
         platform.pod(to_pod)
@@ -96,7 +109,8 @@ def start(
         return ExitCode.OK
     session.out.write(f"{move.id}\n")
     there = f"from pod {move.home_pod} to pod {to_pod}"
-    session.out.message(f"shop {shop_id} moves {there}; see: podctl moves get {move.id} --watch")
+    what = "rehearses its move" if is_rehearsal else "moves"
+    session.out.message(f"shop {shop_id} {what} {there}; see: podctl moves get {move.id} --watch")
     return ExitCode.OK
 
 
@@ -110,17 +124,19 @@ def _say_findings(session: Session, wanted: Wanted, found: Found) -> int:
                 "shop_id": wanted.shop_id,
                 "to_pod": wanted.to_pod,
                 "blockers": list(found.blockers),
+                "waits": list(found.waits),
                 "tables": sizes,
                 "dry_run": True,
             }
         )
         return code
-    if found.blockers:
-        for blocker in found.blockers:
-            session.out.write(f"{blocker}\n")
-        session.out.message(
-            f"shop {wanted.shop_id} would not move: {plural(len(found.blockers), 'thing')} in its way"
-        )
+    if found.blockers or found.waits:
+        for obstacle in (*found.blockers, *found.waits):
+            session.out.write(f"{obstacle}\n")
+        said = f"would not move: {plural(len(found.blockers), 'thing')} in its way"
+        if not found.blockers:
+            said = f"would wait for that in {MoveState.PREFLIGHT}, and then go on by itself"
+        session.out.message(f"shop {wanted.shop_id} {said}")
         return code
     session.out.rows("tables", sizes, SIZE_COLUMNS, "no table is declared - see: moves.tables")
     rows = sum(int(size["rows"]) for size in sizes)

@@ -66,7 +66,8 @@ def watch_move(session: Session, access: MoveAccess, move_id: int, every_seconds
         pass  # the way out of it
     if last is not None and is_screen:
         session.out.record(last, GET_COLUMNS)
-    return ExitCode.FAILED if last is not None and last["state"] in _BAD else ExitCode.OK
+    is_bad = last is not None and last["state"] in _BAD and not last["has_rehearsed"]
+    return ExitCode.FAILED if is_bad else ExitCode.OK
 
 
 def _live(looks: Iterator[Row], every_seconds: float) -> Iterator[Row]:

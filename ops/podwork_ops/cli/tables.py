@@ -30,8 +30,8 @@ STYLES = {
     "soaking": "cyan", "draft": "cyan", "waiting": "cyan", "pending": "dim",
     "skipped": "yellow", "edited": "yellow", "held": "yellow", "blocked": "yellow",
     "reverting": "yellow", "reverted": "yellow",
-    "halted": "red", "failed": "red", "cancelled": "red", "refused": "red", "drifted": "red",
-    "down": "red", "silent": "red", "dead": "red", "fail": "red", "unreachable": "red",
+    "halted": "red", "failed": "red", "aborted": "red", "cancelled": "red", "refused": "red",
+    "drifted": "red", "down": "red", "silent": "red", "dead": "red", "fail": "red", "unreachable": "red",
 }  # fmt: skip
 
 

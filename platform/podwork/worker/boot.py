@@ -102,6 +102,7 @@ def start(
         isolation.observe_push = tally.enqueued
     crew = Crew(spec, connections, surroundings, manager, runnable, isolation.run if isolation else None)
     timekeeper = Timekeeper(queues, runnable, tally, life, outage)
+    queues.observe_schedule = timekeeper.expect
     if runnable.may_change and connections.applied_migrations is not None:
         MigrationWatch(runnable, connections.applied_migrations, life).start()
 

@@ -4,14 +4,17 @@ Owns: the rhythm, in a thread and with a connection of its own. Every child of a
 scripts are short when there is nothing to do, and no child has to be alive for the others' sake. When
 something is due next is read with plain commands; Redis's time is estimated from the last heartbeat, and an
 estimate that is off only costs promptness: the scripts go by Redis's clock. Promises: a job that is due is
-queued within `LONGEST_PAUSE_SECONDS`, an alarm goes off within two of them, and what a process held whose
-lease has expired is queued at the next heartbeat of any other. Leaves to others: the work (`reclaimer`,
-`promoter`).
+queued within `LONGEST_PAUSE_SECONDS`, one that this child has put off when it is due (`expect`): a job that
+snoozes for a moment waits no longer than it asked to. An alarm goes off within two such pauses, and what a
+process held whose lease has expired is queued at the next heartbeat of any other. Leaves to others: the work
+(`reclaimer`, `promoter`).
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -46,11 +49,18 @@ class Timekeeper(LifeThread):
         self._unpark_at = 0.0
         self._alarms_until = 0.0
         self._looked = False
+        self._sleeps_until = math.inf
+        self._woken = threading.Event()
 
     def heard(self, pulse: Pulse) -> None:
         """Take in what a heartbeat heard; called by the heartbeat's thread."""
         self._redis_ahead_seconds = pulse.now_ms / 1000 - time.monotonic()
         self._somebody_expired = self._somebody_expired or pulse.expired
+
+    def expect(self, due: float) -> None:
+        """Take in that a job was put off until then (seconds since 1970); called by whoever has done it."""
+        if due - self._redis_ahead_seconds < self._sleeps_until:
+            self._woken.set()
 
     def work(self) -> None:
         """Tick for ever."""
@@ -64,7 +74,15 @@ class Timekeeper(LifeThread):
                 self._outage.began(error)
                 pause = pause_seconds(failures)
                 failures += 1
-            time.sleep(pause)
+            self._sleep(pause)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait until something may be due."""
+        self._sleeps_until = time.monotonic() + seconds
+        self._woken.wait(seconds)
+        # Until the next sleep whatever is put off wakes: the tick may have looked before it was there.
+        self._sleeps_until = math.inf
+        self._woken.clear()
 
     def tick(self, now: float) -> float:
         """Do what is due; return for how many seconds nothing will be. `now` is monotonic."""

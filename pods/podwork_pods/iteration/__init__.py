@@ -4,7 +4,8 @@
 | --- | --- |
 | `schema` | the tables, in the same shard as the rows that are worked on |
 | `run`, `runs` | runs: their states, orders and counts |
-| `partition`, `partitions` | their parts, who holds which, and how far each is |
+| `partition`, `partitions` | their parts, and how far each is |
+| `leases` | who holds which, and how he gives it back |
 | `taking`, `offers` | which partition is handed out next, and that one gets it |
 | `quarantine` | items that failed and were left out |
 | `statements` | how these tables are spoken to |

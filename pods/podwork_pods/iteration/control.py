@@ -240,8 +240,8 @@ def _hold_open(connection: Connection, run_id: str) -> None:
         return
     query = select(fences.c.state).where(fences.c.shop_id == shop_id).with_for_update(read=True)
     state = connection.execute(query).scalar()
-    if state not in (None, FenceState.OPEN):
-        why = f"shop {shop_id} is not on this pod, or is being moved: its fence is {state}"
+    if state != FenceState.OPEN:
+        why = f"shop {shop_id} is not on this pod, or is being moved: its fence is {state or 'missing'}"
         raise RunConflict(run_id, why, "ask again, on the pod of the shop; see: podctl shops get")
 
 

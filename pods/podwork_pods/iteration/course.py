@@ -60,6 +60,7 @@ class Course:
         self, shard: IterationShard, run: Run, job: IterationJob | None, lease_seconds: float
     ) -> None:
         self._shard = shard
+        self._leases = shard.leases(run.shop_id)
         self._runs = shard.runs
         self._run_id = run.id
         self._shop_id = run.shop_id
@@ -169,9 +170,7 @@ class Course:
 
     def _fail(self, error: BaseException | None, reason: str, held: Partition | None) -> Run:
         def first(connection: Connection) -> None:
-            if held is not None and not self._shard.partitions.release(
-                held, Leaving.FAILED, reason, connection
-            ):
+            if held is not None and not self._leases.release(held, Leaving.FAILED, reason, connection):
                 raise PartitionLost(held.run_id, held.number, held.lease_epoch, "somebody took it over")
 
         def act(session: Session, run: Run) -> Run:

@@ -43,6 +43,7 @@ class Failing:
         letting_go: LettingGo,
     ) -> None:
         self._shard = shard
+        self._leases = shard.leases(opened.run.shop_id)
         self._opened = opened
         self._course = course
         self._sizing = sizing
@@ -61,7 +62,7 @@ class Failing:
         """
         if not held.attempts:
             return held
-        counted = self._shard.partitions.trying(held, limit)
+        counted = self._leases.trying(held, limit)
         if counted is None:
             raise PartitionLost(held.run_id, held.number, held.lease_epoch, "somebody took it over")
         return counted
@@ -124,10 +125,10 @@ class Failing:
         return self._leave_out(counted, error)
 
     def _write_down(self, held: Partition, error: BaseException, rows: int) -> Partition | None:
-        partitions, said = self._shard.partitions, describe(error)
+        said = describe(error)
         if not held.attempts:
-            return partitions.attempt_failed(held, said, rows)
-        return held if partitions.trial_failed(held, said) else None  # `count` has counted it
+            return self._leases.attempt_failed(held, said, rows)
+        return held if self._leases.trial_failed(held, said) else None  # `count` has counted it
 
     def _leave_out(self, held: Partition, error: BaseException) -> After:
         said = describe(error)

@@ -6,8 +6,9 @@ has no application to push them with. So the pod's leader looks at the shard: at
 have something that nobody works on, and at runs that wait to be paused or cancelled by somebody who is gone.
 Promises: a job that is in Redis is left as it is, so that any number of keepers, and a mistaken one, do no
 harm; a run that does not get on costs less and less. A run whose jobs are all dead fails, with what the dead
-set says. Runs of shops that are not here, whose rows are kept or arriving, are left alone. Leaves to others:
-what the jobs then do.
+set says. Runs of shops that are not here, whose rows are kept or arriving, are left alone; one whose shop is
+being moved just now, or that a person changes, is left for later. Whatever becomes of one, the others are
+kept. Leaves to others: what the jobs then do.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
-from podwork.errors import PodworkError, RunConflict
+from podwork.errors import PodworkError, RedirectLoop, RunConflict
 from podwork.identity import job_of_run
 from podwork.iteration.states import RunState
 from podwork.points import reach
@@ -28,6 +29,7 @@ from podwork.worker.spec import Service, Surroundings
 from podwork_pods.iteration.partition import Partition, PartitionState
 from podwork_pods.iteration.run import HANDS_OUT, Run
 from podwork_pods.iteration.shard import IterationShard
+from podwork_pods.iteration.trouble import Kind, kind_of
 
 STANDBY_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 2.0
@@ -61,13 +63,19 @@ class Keeper:
         self._pushed: dict[str, Pushed] = {}
 
     def turn(self, around: Surroundings) -> None:
-        """Look once at every run that is to go on."""
-        seen = set()
+        """Look once at every run that is to go on.
+
+        Raises what one of them met, after the others were looked at; at once, if they would all meet it.
+        """
+        seen: set[str] = set()
+        met: list[PodworkError] = []
         for run in self._watched():
             seen.add(run.id)
             if self._is_due(run):
-                self._keep(run, around)
+                met += self._try(run, around)
         self._pushed = {run_id: pushed for run_id, pushed in self._pushed.items() if run_id in seen}
+        if met:
+            raise met[0]
 
     def _watched(self) -> list[Run]:
         runs = self._shard.runs
@@ -83,6 +91,23 @@ class Keeper:
         if last is None or last.revision != run.revision:  # somebody has done something about it
             return True
         return time.monotonic() >= last.at + last.again_seconds
+
+    def _try(self, run: Run, around: Surroundings) -> list[PodworkError]:
+        """Keep a run; return what has to be said about it, and raise what concerns the other runs, too.
+
+        There is nothing to be said of one whose shop is on its way just now, or that a person is about to
+        change. Pods that redirect to one another have not all heard of the shop's switch.
+        """
+        try:
+            self._keep(run, around)
+        except PodworkError as error:
+            kind = kind_of(error)
+            if kind is Kind.OUTAGE:
+                raise
+            if kind is not Kind.ELSEWHERE and not isinstance(error, RunConflict | RedirectLoop):
+                return [error]
+            log.debug("run %s is left for later: %s", run.id, error)
+        return []
 
     def _keep(self, run: Run, around: Surroundings) -> None:
         if not self._lacks_jobs(run, self._shard.partitions.of(run.id)):
@@ -164,8 +189,6 @@ class KeeperThread(LifeThread):
     def _try(self) -> None:
         try:
             self._keeper.turn(self._around)
-        except RunConflict:
-            pass  # a person was quicker
         except (PodworkError, DBAPIError) as error:
             if self._trouble != type(error).__name__:  # said once
                 self._trouble = type(error).__name__

@@ -1,7 +1,9 @@
 """Giving a partition back, and how a job goes on or ends afterwards.
 
 Owns: `Ending` and its kinds, `LettingGo`. Promises: whoever lets go last lets the run stand, so that it can
-be paused, cancelled and taken up at once. Leaves to others: why (`walk`, `failing`).
+be paused, cancelled and taken up at once. Where the shop is on its way or gone nothing is written: its fence
+says so, the partition stays under this job's name, and the job, which goes after its shop, takes it back
+there. Leaves to others: why (`walk`, `failing`).
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from typing import Final, NamedTuple
 from podwork.retry import describe
 from podwork.signals import JobSignal
 from podwork_pods.iteration.course import Course
+from podwork_pods.iteration.leases import Leases
 from podwork_pods.iteration.partition import Leaving, Partition
-from podwork_pods.iteration.shard import IterationShard
 from podwork_pods.iteration.trouble import Kind, kind_of
 
 log = logging.getLogger("podwork.iteration")
@@ -36,21 +38,26 @@ LOST: Final = Ending(None, takes_another=True, is_lost=True)
 
 
 class LettingGo:
-    """Of one job; `me` is its id."""
+    """Of one job; `leases`: of the run's shop, or of the pod; `me` is the job's id."""
 
-    def __init__(self, shard: IterationShard, course: Course, me: str) -> None:
-        self._shard = shard
+    def __init__(self, leases: Leases, course: Course, me: str) -> None:
+        self._leases = leases
         self._course = course
         self._me = me
 
     def leave(self, held: Partition, why: Leaving, reason: str, signal: JobSignal | None) -> Ending:
-        """Give the partition back; if nobody else works on the run, let it stand. `reason` is for people."""
+        """Give the partition back; if nobody else works on the run, let it stand. `reason` is for people.
+
+        Raises StaleEpoch, ShopOnHold if the fence refused that and no signal says how the job goes on: an end
+        without one would be the job's end for good, and the run would stand as it is.
+        """
         try:
-            self._shard.partitions.release(held, why, reason)
+            self._leases.release(held, why, reason)
             self._course.settle(self._me, reason, stays_throttled=why is Leaving.THROTTLED)
         except Exception as error:
             # Whoever comes next finds it as it is, and takes it over when the lease has run out.
-            if kind_of(error) is Kind.FAILED:
+            kind = kind_of(error)
+            if kind is Kind.FAILED or (kind is Kind.ELSEWHERE and signal is None):
                 raise
             log.warning("run %s was left as it is: %s", held.run_id, describe(error))
         return Ending(signal)

@@ -1,48 +1,40 @@
-"""Partitions of runs in a pod's shard: who holds which, and how far each is.
+"""Partitions of runs in a pod's shard: how far each is, and the lock under which it gets on.
 
-Owns: `Partitions` and its statements. Promises: a partition has one owner, the last who took it; each taking
-has a higher lease epoch, and whoever has an older one writes nothing: `lock` holds the row until the batch
-commits, and refuses. No more are held at once than the run allows: each is held in a slot, and the database
-refuses one slot twice. No row of the collection is lost or repeated by `split`: it changes bounds under the
-same lock, and a batch is refused that was made for other bounds than those of `lock`.
+Owns: `Partitions` and its statements. Promises: whoever has an older lease than the last writes nothing:
+`lock` holds the row until the batch commits, and refuses. No row of the collection is lost or repeated by
+`split`: it changes bounds under the same lock, and a batch is refused that was made for other bounds than
+those of `lock`.
 
 On MariaDB and MySQL a batch locks the row of its own partition, and no other; SQLite has one writer at a
 time, and `BEGIN IMMEDIATE` holds everything. An owner that was stopped in the middle of a batch keeps its row
-locked until the server drops its connection: until then its partition cannot be taken over, and `take` goes
-on with others. Locks are taken in the order partition, run. Leaves to others: who is dead (the caller says),
-and what is done with the rows.
+locked until the server drops its connection: until then its partition cannot be taken over, and `Leases.take`
+goes on with others. Locks are taken in the order fence (of a shop's run), partition, run. Leaves to others:
+who holds which (`leases`), and what is done with the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from podwork.interfaces import Clock, SystemClock
 from podwork.iteration.collection import Cursor, Slice
 from podwork.points import reach
-from podwork_pods.iteration.offers import Dead
-from podwork_pods.iteration.partition import COLUMNS, Leaving, Partition, PartitionState, new_row, read
+from podwork_pods.iteration.partition import COLUMNS, Partition, PartitionState, new_row, read
 from podwork_pods.iteration.prepared import Prepared
-from podwork_pods.iteration.remembered import LOCK, READ, THIS, Locked, lock, lost
+from podwork_pods.iteration.remembered import HELD, LOCK, READ, Locked, bound, lock, lost
 from podwork_pods.iteration.schema import partitions, runs
-from podwork_pods.iteration.statements import Statements, key, shortened, unprepared
-from podwork_pods.iteration.taking import Taking
+from podwork_pods.iteration.statements import Statements, key, unprepared
 
 Middle = Callable[[Connection, Slice, Cursor | None], Cursor | None]
 """Says where to cut what lies behind a cursor of a slice: a cursor behind it and inside; None: nowhere."""
 
 _COLUMN: Final = partitions.c
-_HELD: Final = (
-    *THIS,
-    _COLUMN.lease_epoch == bindparam("under_epoch"),
-    _COLUMN.state == PartitionState.RUNNING,
-)
 _ADVANCING: Final = (
     update(partitions)
-    .where(*_HELD, _COLUMN.revision == bindparam("at_revision"))
+    .where(*HELD, _COLUMN.revision == bindparam("at_revision"))
     .values(
         {
             "last_cursor": bindparam("to_cursor"),
@@ -60,26 +52,23 @@ _ADVANCING: Final = (
 )
 _ADVANCE: Final = Prepared(_ADVANCING)
 _ADVANCE_TO_END: Final = Prepared(_ADVANCING.values(state=PartitionState.DONE, slot=None))
-_GIVEN_BACK: Final = {"state": PartitionState.WAITING, "owner": None, "slot": None}
 
 
 class Partitions:
     """The partitions of all runs of one pod.
 
-    Methods that take a connection are part of the transaction that it is in; the others are single statements
-    that commit by themselves, or only read.
+    Methods that take a connection are part of the transaction that it is in; the others only read.
 
     Args:
         pod_id: the pod.
         engine: gives an engine of its shard that commits every statement by itself (`make_engine`).
-        clock: dates leases and changes.
+        clock: dates changes.
     """
 
     def __init__(self, pod_id: int, engine: Callable[[], Engine], clock: Clock | None = None) -> None:
         self.pod_id = pod_id
         self._statements = Statements(pod_id, engine)
         self._clock = clock or SystemClock()
-        self._taking = Taking(self._statements, self._clock)
 
     # Reading
 
@@ -105,86 +94,6 @@ class Partitions:
         query = select(func.count()).where(_COLUMN.run_id == run_id, _COLUMN.state == PartitionState.RUNNING)
         with self._statements.reading() as connection:
             return int(connection.execute(query).scalar_one())
-
-    # Leases
-
-    def take(
-        self,
-        run_id: str,
-        owner: str,
-        *,
-        dead_owners: Collection[str] = (),
-        not_leased_since: float | None = None,
-    ) -> Partition | None:
-        """Take a partition that waits, or one whose owner is declared dead; None: nothing is to be had.
-
-        Args:
-            run_id: the run. owner: who takes it.
-            dead_owners: whose leases are over.
-            not_leased_since: so are those that were not renewed since this wall time.
-
-        Raises:
-            UnknownRun: there is no such run.
-        """
-        dead = Dead(frozenset(dead_owners), not_leased_since)
-        return self._taking.take(run_id, owner, dead)
-
-    def renew(self, partition: Partition, *, throttle_reason: str | None = None) -> bool:
-        """Say that the owner lives and, for people, what it waits for; return whether it still holds it.
-
-        `advance` says so too. During a batch there is no need: its lock keeps everybody else away.
-        """
-        reason = None if throttle_reason is None else shortened(throttle_reason)
-        return self._change(partition, leased_at=self._clock.now(), throttle_reason=reason)
-
-    def trying(self, partition: Partition, rows: int) -> Partition | None:
-        """Count a batch of so many rows before it is begun, and return the partition; None: it is lost.
-
-        For a batch that others have failed with: if its process dies of it, that is known.
-        """
-        return self._counted(partition, rows)
-
-    def attempt_failed(self, partition: Partition, error: str, rows: int | None = None) -> Partition | None:
-        """Count a batch that was rolled back, and return the partition; None: it is lost.
-
-        `rows` it had, if that is known; the error is for people.
-        """
-        return self._counted(partition, rows, last_error=shortened(error))
-
-    def trial_failed(self, partition: Partition, error: str) -> bool:
-        """Say why the batch failed that `trying` has counted; return whether the partition is still held."""
-        return self._change(partition, leased_at=self._clock.now(), last_error=shortened(error))
-
-    def release(
-        self, partition: Partition, why: Leaving, note: str = "", connection: Connection | None = None
-    ) -> bool:
-        """Give back a partition that is not done; return whether it was still held.
-
-        `note` says more. With a connection it is part of the transaction that it is in.
-        """
-        values: dict[str, Any] = {**_GIVEN_BACK, "revision": _COLUMN.revision + 1, "throttle_reason": None}
-        if why is Leaving.INTERRUPTED:
-            values["interruptions"] = _COLUMN.interruptions + 1
-        elif why is Leaving.THROTTLED:
-            values["throttle_reason"] = shortened(note)
-        elif why is Leaving.FAILED:
-            values |= {"state": PartitionState.FAILED, "last_error": shortened(note)}
-        return self._change(partition, connection, **values)
-
-    def reopen(self, connection: Connection, run_id: str) -> int:
-        """Let the failed partitions of a run be taken again; return how many there were."""
-        change = (
-            update(partitions)
-            .where(_COLUMN.run_id == run_id, _COLUMN.state == PartitionState.FAILED)
-            .values(
-                state=PartitionState.WAITING,
-                attempts=0,
-                tried_rows=None,
-                tried_alone=0,
-                updated=self._clock.now(),
-            )
-        )
-        return connection.execute(change).rowcount
 
     # Batches
 
@@ -227,7 +136,7 @@ class Partitions:
         """
         now = self._clock.now()
         written = {
-            **_bound(partition),
+            **bound(partition),
             "at_revision": partition.revision,
             "to_cursor": key(cursor),
             "more_rows": rows,
@@ -281,38 +190,23 @@ class Partitions:
         made = connection.execute(READ, {**at, "of_number": new["number"]})
         return read(made.one())
 
-    def _counted(self, partition: Partition, rows: int | None, **more: Any) -> Partition | None:
-        alone = int(rows == 1)
-        counts: dict[str, Any] = {
-            "attempts": _COLUMN.attempts + 1,
-            "tried_alone": _COLUMN.tried_alone + alone,
-        }
-        if not self._change(partition, leased_at=self._clock.now(), tried_rows=rows, **counts, **more):
-            return None
-        return partition._replace(
-            attempts=partition.attempts + 1,
-            tried_alone=partition.tried_alone + alone,
-            tried_rows=rows,
-            **more,
+    def reopen(self, connection: Connection, run_id: str) -> int:
+        """Let the failed partitions of a run be taken again; return how many there were."""
+        change = (
+            update(partitions)
+            .where(_COLUMN.run_id == run_id, _COLUMN.state == PartitionState.FAILED)
+            .values(
+                state=PartitionState.WAITING,
+                attempts=0,
+                tried_rows=None,
+                tried_alone=0,
+                updated=self._clock.now(),
+            )
         )
-
-    def _change(self, partition: Partition, within: Connection | None = None, **values: Any) -> bool:
-        change = update(partitions).where(*_HELD).values(updated=self._clock.now(), **values)
-        if within is not None:
-            return within.execute(change, _bound(partition)).rowcount == 1
-        with self._statements.writing() as connection:
-            return connection.execute(change, _bound(partition)).rowcount == 1
+        return connection.execute(change).rowcount
 
     def _next_number(self, connection: Connection, run_id: str) -> int:
         """Return the number of one more partition. The run's row keeps two splits apart."""
         this = runs.c.id == run_id
         connection.execute(update(runs).where(this).values(partitions=runs.c.partitions + 1))
         return int(connection.execute(select(runs.c.partitions).where(this)).scalar_one()) - 1
-
-
-def _bound(partition: Partition) -> dict[str, Any]:
-    return {
-        "of_run": partition.run_id,
-        "of_number": partition.number,
-        "under_epoch": partition.lease_epoch,
-    }

@@ -118,9 +118,8 @@ class Quarantine:
         connection.execute(one_less.values(quarantined=runs.c.quarantined - 1))
         return True
 
-    def failed_again(self, item: Quarantined, error: str) -> bool:
+    def failed_again(self, connection: Connection, item: Quarantined, error: str) -> bool:
         """Keep why a retry failed, after it was rolled back; False: somebody else has done the item."""
         this = update(quarantined).where(quarantined.c.id == item.id, quarantined.c.retried.is_(None))
-        with self._statements.writing() as connection:
-            change = this.values(error=shortened(error), failed_at=self._clock.now())
-            return connection.execute(change).rowcount == 1
+        change = this.values(error=shortened(error), failed_at=self._clock.now())
+        return connection.execute(change).rowcount == 1

@@ -13,6 +13,7 @@ from podwork.context import JobContext
 from podwork.iteration.collection import Slice
 from podwork.iteration.job import Place
 from podwork.job import JobClass
+from podwork.points import reach
 from podwork.retry import describe
 from podwork_pods.iteration.portion import Portion, hand_over, read_portion
 from podwork_pods.iteration.quarantine import Quarantined
@@ -51,7 +52,9 @@ def redo(shard: IterationShard, job_class: JobClass[Any], run: Run, item: Quaran
         if kind_of(error) is not Kind.FAILED:
             raise
         said = describe(error)
-        shard.quarantine.failed_again(item, said)
+        reach("redoing.failed")
+        with shard.writing(run.shop_id) as connection:
+            shard.quarantine.failed_again(connection, item, said)
         return said
     return None
 

@@ -1,16 +1,16 @@
 """Locking a partition, and what whoever holds it need not read again in every batch.
 
-Owns: `lock`, `Locked`, and the statements. Promises: in every batch the partition's lease and its state are
-read from its row; what else is remembered of it and of its run is believed only while both rows have the
-revisions that it was read with: a partition's grows with its lease, bounds and cursor, a run's with every
-state, setting and force. Attempts are counted by the holder alone, who keeps the count. On MariaDB and MySQL
-the partition's row is locked, and no other. Leaves to others: reading what the run was told (`runs`), what is
-done under the lock (`batch`, `partitions`).
+Owns: `lock`, `Locked`, the statements, and what tells a lease from every other (`HELD`, `bound`). Promises:
+in every batch the partition's lease and its state are read from its row; what else is remembered of it and of
+its run is believed only while both rows have the revisions that it was read with: a partition's grows with
+its lease, bounds and cursor, a run's with every state, setting and force. Attempts are counted by the holder
+alone, who keeps the count. On MariaDB and MySQL the partition's row is locked, and no other. Leaves to
+others: reading what the run was told (`runs`), what is done under the lock (`batch`, `partitions`).
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -21,6 +21,12 @@ from podwork_pods.iteration.schema import partitions, runs
 
 _COLUMN: Final = partitions.c
 THIS: Final = (_COLUMN.run_id == bindparam("of_run"), _COLUMN.number == bindparam("of_number"))
+HELD: Final = (
+    *THIS,
+    _COLUMN.lease_epoch == bindparam("under_epoch"),
+    _COLUMN.state == PartitionState.RUNNING,
+)
+"""Of a change: the partition, if it is held under this lease still."""
 # The run's row is only read: batches of other partitions must not wait for this one. It hangs on the
 # partition's, so that it is read after the wait for that one, and says what was committed meanwhile.
 _TOLD: Final = select(runs.c.revision).where(runs.c.id == _COLUMN.run_id).correlate(partitions)
@@ -65,6 +71,15 @@ def lock(connection: Connection, partition: Partition, told_revision: int | None
         if forced is None or now.lease_forced < forced:
             raise lost(partition, "the run was forced since")
     return Locked(now, found.run_revision)
+
+
+def bound(partition: Partition) -> dict[str, Any]:
+    """Return the values of `HELD`."""
+    return {
+        "of_run": partition.run_id,
+        "of_number": partition.number,
+        "under_epoch": partition.lease_epoch,
+    }
 
 
 def lost(partition: Partition, why: str) -> PartitionLost:

@@ -52,6 +52,7 @@ class Shift:
         lease_seconds: float,
     ) -> None:
         self._shard = shard
+        self._leases = shard.leases(opened.run.shop_id)
         self._opened = opened
         self._run_id = opened.run.id
         self._me = context.job_id
@@ -76,7 +77,7 @@ class Shift:
         return ending.signal
 
     def _take(self) -> Partition | None:
-        return self._shard.partitions.take(
+        return self._leases.take(
             self._run_id,
             self._me,
             dead_owners=self._earlier_lives,

@@ -1,15 +1,17 @@
 """How the tables of iteration are spoken to.
 
-Owns: `Statements`, `unprepared`, `shortened`, `key`, `cursor_of`. Promises: what is written here outside of
-the caller's transaction is one statement that commits by itself, so that a process which is stopped in the
-middle of anything holds no lock that others would wait for; errors are typed. Leaves to others: the
-statements.
+Owns: `Statements`, `FencedStatements`, `unprepared`, `shortened`, `key`, `cursor_of`. Promises: what is
+written here outside of the caller's transaction is one statement that commits by itself, so that a process
+which is stopped in the middle of anything holds no lock that others would wait for; for a run of a shop it
+is one statement behind the check of the shop's fence, which a mover waits for as it does for any transaction
+of the shop. Errors are typed. Leaves to others: the statements.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +23,9 @@ from podwork_pods.engines import reader
 from podwork_pods.errors import ShardUnavailable, ShardUnprepared
 from podwork_pods.iteration.schema import runs
 from podwork_pods.masking import address_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 _NOTE_CHARACTERS = 4_000
 
@@ -62,6 +67,43 @@ class Statements:
                     raise
                 address = address_of(engine.url.render_as_string())
                 raise ShardUnavailable(self.pod_id, address, "rows of a run were locked") from None
+
+
+class FencedStatements(Statements):
+    """Likewise of a shop's runs: what is written passes the shop's fence.
+
+    Nothing is to be written while the same thread has a transaction of the shop open: on SQLite it would wait
+    for that one.
+
+    Args:
+        pod_id: the pod. engine: as above, to read.
+        begin: opens a transaction of the shop on this pod, which has passed its fence.
+    """
+
+    def __init__(
+        self,
+        pod_id: int,
+        engine: Callable[[], Engine],
+        begin: Callable[[], AbstractContextManager[Session]],
+    ) -> None:
+        super().__init__(pod_id, engine)
+        self._begin = begin
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection for one statement. Raises what the fence says: nothing was written."""
+        with self._typed(self._engine()), self._begin() as session:
+            yield session.connection()
+
+    @contextmanager
+    def claiming(self) -> Iterator[Connection]:
+        """Yield a connection for one statement that others may forestall; its errors are not typed.
+
+        A claim that waits for a row keeps the fence open for so long, and no longer than the batch does that
+        holds the row.
+        """
+        with unprepared(self.pod_id), self._begin() as session:
+            yield session.connection()
 
 
 @contextmanager

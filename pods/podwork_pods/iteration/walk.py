@@ -12,11 +12,11 @@ Owns: `Walk`, and what follows from each answer of a batch:
 | lost the partition | nothing is written; another partition |
 | met a deadlock, or waited for a lock in vain | the same again, after a pause; then with fewer rows |
 | met an outage | the same again, after longer pauses; at last the job goes away for a while |
-| found its shop moved, or moving | the partition is given back, the worker decides |
+| found its shop moved, or moving | nothing is written, the worker decides |
 | failed otherwise | half of it again, until one item is alone, which is tried a few times; then it is left out, or the run fails |
 
 Promises: every road out of a partition that is not done gives it back, and lets the run stand if nobody else
-works on it. Stop is asked before every batch, the first one too. Leaves to others: the batch (`batch`),
+works on it; but for the fence of a shop that goes, behind which the job takes it back itself. Stop is asked before every batch, the first one too. Leaves to others: the batch (`batch`),
 errors (`failing`), the run's states (`course`), which partition (`shift`).
 """  # noqa: E501 - a table has one line for a row
 
@@ -77,7 +77,8 @@ class Walk:
         self._sizing = sizing
         self._patience = patience
         self._throttled = throttled
-        self._letting_go = LettingGo(shard, course, patience.context.job_id)
+        self._leases = shard.leases(opened.run.shop_id)
+        self._letting_go = LettingGo(self._leases, course, patience.context.job_id)
         self._failing = Failing(shard, opened, course, sizing, patience, self._letting_go)
         self._known: Orders | None = None
         self._waiting_since: float | None = None
@@ -150,7 +151,7 @@ class Walk:
             self._course.begin()
             return None
         if orders.state in GOES_ON:
-            self._shard.partitions.release(self._held, Leaving.YIELDED)
+            self._leases.release(self._held, Leaving.YIELDED)
             return ANOTHER
         return self._leave(Leaving.YIELDED, "", None)
 
@@ -179,7 +180,7 @@ class Walk:
         run = self._course.hold_back(why.reason)
         if run.state is not RunState.THROTTLED:
             return self._obey(_orders_of(run))
-        if not self._shard.partitions.renew(self._held, throttle_reason=why.reason):
+        if not self._leases.renew(self._held, throttle_reason=why.reason):
             return LOST
         self._patience.sleep(why.retry_seconds)
         return None
@@ -203,7 +204,7 @@ class Walk:
         return self._letting_go.leave(self._held, why, reason, signal)
 
     def _hook_failed(self, failed: HookFailed) -> Ending:
-        self._shard.partitions.release(self._held, Leaving.YIELDED)
+        self._leases.release(self._held, Leaving.YIELDED)
         self._course.fail(failed.error, failed.what)
         log.error("%s", failed.what, exc_info=failed.error)
         return OVER

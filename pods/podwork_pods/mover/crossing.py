@@ -1,6 +1,6 @@
 """What a runbook needs of the two pods of a passage: fences, jobs, rows, preflight, debts.
 
-Owns: small protocols, named as the steps of `ops/docs/moves.md` are, and the two signals of what will not do.
+Owns: small protocols, named as the steps of `ops/docs/moves.md` are, and the signals of what will not do.
 "here" is the source of the leg, "there" its target. Promises: every step may be done again, by the same mover
 or by a later one; every step that writes refuses a mover after whom a later one has written there. Leaves to
 others: the steps themselves (`joined`, which puts together the fences, `podwork.transfer` and `mover.rows`).
@@ -35,11 +35,39 @@ class GivesUp(Exception):
         super().__init__(why)
 
 
+class HasToWait(Exception):
+    """Says that this move cannot begin yet: what is in its way passes by itself, and is looked at again."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
+class NoWayBack(Exception):
+    """Says that the kept rows can neither be kept equal any more nor compared: there is no way back."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
+class CopyLost(Exception):
+    """Says that rows cannot be followed from where they were copied: the copy is to be made anew."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
 class Found(NamedTuple):
-    """What preflight has found: what stops the move, for people, and facts to keep with its row."""
+    """What preflight has found: what stops the move, for people, and facts to keep with its row.
+
+    `waits`: what is in its way, too, but passes by itself; then only a part has been looked at.
+    """
 
     blockers: Sequence[str]
     facts: Mapping[str, Any]
+    waits: Sequence[str] = ()
 
 
 class Preflight(Protocol):
@@ -74,7 +102,18 @@ class Fences(Protocol):
         ...
 
     def reopen_here(self) -> None:
-        """Step a2: writes go on, also if it looks open: a close may be on its way, and is then refused."""
+        """Step a2: writes go on, also if it looks open: a close may be on its way, and is then refused.
+
+        If it is open, and a transaction that does not end holds it, it stays without the stamp.
+        """
+        ...
+
+    def stay_open_here(self) -> None:
+        """While a leg waits for its cut-over: a close that came late is undone; asks without a lock."""
+        ...
+
+    def stay_open_there(self) -> None:
+        """While the move is reversible: likewise."""
         ...
 
     def purge_here(self) -> None:
@@ -151,7 +190,11 @@ class Jobs(Protocol):
 
 
 class Rows(Protocol):
-    """The shop's rows in both shards; every batch holds the fence of the shard that it writes."""
+    """The shop's rows in both shards; every batch holds the fence of the shard that it writes.
+
+    Steps 5 to 8 raise CopyLost where the source's log is lost, or another server's; on leg 2, where nothing
+    is copied, GivesUp.
+    """
 
     def follow(self, since: str, /) -> None:
         """Step 5: note the shop's changed keys from the stored position on.
@@ -159,6 +202,10 @@ class Rows(Protocol):
         If none is stored: from the snapshot's; on leg 2, where nothing is copied, from `since`, which the
         switch has stored with it (`feed.position`).
         """
+        ...
+
+    def begin_anew(self, pulse: Pulse) -> None:
+        """After CopyLost: take away what was copied, and follow from a new snapshot on."""
         ...
 
     def copy(self, pulse: Pulse) -> None:
@@ -171,6 +218,13 @@ class Rows(Protocol):
 
     def verify(self, pulse: Pulse) -> Sequence[str]:
         """Step 8: name what differs, for people; nothing, if both sides are equal."""
+        ...
+
+    def close_up(self, pulse: Pulse, *, in_haste: bool = False) -> None:
+        """Step 7, and a look at touched keys, so that few are left for 17; raises GivesUp if a table changed.
+
+        `in_haste`: in the cut-over, at no pace; raises GivesWay where the log is lost.
+        """
         ...
 
     def apply_last(self) -> None:
@@ -186,11 +240,17 @@ class Rows(Protocol):
         ...
 
     def feed(self, since: str, pulse: Pulse, /) -> int:
-        """Step 29: one round from the target to the kept rows, as `apply`; `since`: as for `follow`."""
+        """Step 29: one round from the target to the kept rows, as `apply`; `since`: as for `follow`.
+
+        Raises NoWayBack where the target's log cannot be followed any more.
+        """
         ...
 
     def stale_here(self, since: str, pulse: Pulse) -> Sequence[str]:
-        """Before step 30: name what differs between the shop and its kept rows, though they were just fed."""
+        """Before step 30: name what differs between the shop and its kept rows, though they were just fed.
+
+        Raises NoWayBack, as `feed`.
+        """
         ...
 
     def purge_here(self, pulse: Pulse, check: Callable[[], None]) -> None:
@@ -199,6 +259,10 @@ class Rows(Protocol):
 
     def purge_there(self, pulse: Pulse) -> None:
         """Step a6, likewise, of a target that never opened."""
+        ...
+
+    def forget_there(self) -> None:
+        """Step 30: forget how far the copy had come; only where none can follow any more."""
         ...
 
 
@@ -239,6 +303,8 @@ class Crossing:
     debts: Debts
     close: Callable[[], None]
     """Called when the mover has no use for it any more: what it follows is left."""
+    why_unsure: Callable[[], str] = str
+    """Says why this process may not know the pods as they are now; "": it does."""
 
 
 CrossingOf = Callable[[Move], Crossing]

@@ -28,7 +28,8 @@ class Wanted:
     """What is wanted of a new move.
 
     `held`: it stops where it is ready, until a person says `cutover`. `grace_seconds`: how long it stays
-    reversible; None: until a person says `complete` or `reverse`.
+    reversible; None: until a person says `complete` or `reverse`. `is_rehearsal`: it is given up where it is
+    ready, so that one knows what the move would meet and how long it would take.
     """
 
     shop_id: int
@@ -38,6 +39,7 @@ class Wanted:
     held: bool = False
     max_block_seconds: float = MAX_BLOCK_SECONDS
     grace_seconds: float | None = None
+    is_rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,14 @@ class Move:
     max_block_seconds: float
     grace_seconds: float | None
     stale_accepted: bool
+    is_rehearsal: bool
     held: bool
     held_reason: str
     wanted_by: str
     reason: str
     throttle_reason: str
     back_position: str
+    back_closed: str
     times: Mapping[str, float]
     found: Mapping[str, Any] = field(repr=False)
     created: float
@@ -101,6 +105,7 @@ def read_move(row: Row[Any]) -> Move:
     fields |= {
         "state": MoveState(row.state),
         "held": bool(row.held),
+        "is_rehearsal": bool(row.is_rehearsal),
         "stale_accepted": bool(row.stale_accepted),
         "times": _times(row.times),
         "found": _found(row.found),

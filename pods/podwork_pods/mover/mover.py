@@ -21,17 +21,19 @@ from podwork.errors import JobsDiffer, JobsHeld, PassageRefused, PodworkError, S
 from podwork.points import reach
 from podwork_pods.driver_errors import is_deadlock, is_lock_timeout
 from podwork_pods.errors import DirectoryConflict, DirectoryUnavailable, FenceConflict
-from podwork_pods.mover.crossing import Crossing, CrossingOf, GivesUp, GivesWay
+from podwork_pods.mover.crossing import Crossing, CrossingOf, GivesUp, GivesWay, HasToWait
 from podwork_pods.mover.errors import MoveConflict, MoveLost
 from podwork_pods.mover.move import Move
 from podwork_pods.mover.moves import Moves
 from podwork_pods.mover.orders import waits
 from podwork_pods.mover.plans.holding import why_it_waits
+from podwork_pods.mover.rehearsal import rehearsed
 from podwork_pods.mover.runbook import Runbook
 from podwork_pods.mover.states import BEFORE_SWITCH, CUTTING, MoveState
 
 HEARTBEAT_SECONDS: Final = 3.0
 REST_SECONDS: Final[Mapping[MoveState, float]] = {
+    MoveState.PREFLIGHT: 5.0,
     MoveState.READY: 1.0,
     MoveState.REVERSING: 1.0,
     MoveState.REVERSIBLE: 2.0,
@@ -50,6 +52,8 @@ log = logging.getLogger("podwork.mover")
 _REFUSED: Final = (MoveConflict, DirectoryConflict, FenceConflict, PassageRefused, JobsDiffer, JobsHeld)
 _NEVER_STOPS: Final = CUTTING | {MoveState.SWITCHED}
 _BEGINS_ANYHOW: Final = _NEVER_STOPS | {MoveState.OPEN, MoveState.ABORTING}
+_BEGINS_SURE: Final = BEFORE_SWITCH - CUTTING
+"""Begun only by who knows the pods as they are now; a cut-over and what follows is finished anyhow."""
 
 
 class Ending(StrEnum):
@@ -154,8 +158,10 @@ class Mover:
     def _do(self, move: Move) -> None:
         if move.state not in _BEGINS_ANYHOW and self._should_stop():
             raise _Stop
+        if move.state in _BEGINS_SURE:
+            self._be_sure()
         if move.state is not MoveState.SWITCHED:  # writes stand still
-            self._beat("")
+            self._beat(move.throttle_reason)  # what it waits for is said until it is over
         why, self._hopeless = self._hopeless, ""
         if why and move.state in BEFORE_SWITCH:
             self._book.give_up(why)
@@ -164,6 +170,8 @@ class Mover:
             DEEDS[move.state](self)
         except GivesWay as error:
             self._book.give_way(error.why)
+        except HasToWait as error:
+            self._wait(error.why)
         except GivesUp as error:
             if self._book.move.state not in BEFORE_SWITCH:
                 raise _Rest(TROUBLE_REST_SECONDS, error.why) from error
@@ -261,13 +269,19 @@ class Mover:
 
     def _keep_ready(self) -> None:
         self._book.keep_equal()
+        if self._book.move.state is MoveState.CATCHUP:  # the copy begins anew
+            return
         move = self._fresh()
         if waits(move):
             self._wait("held")
+        if move.is_rehearsal:
+            self._book.give_up(rehearsed(move))
+            return
         if move.not_before is not None and self._store.directory.clock.now() < move.not_before:
             self._wait("the cut-over is tried again later")
         if why := why_it_waits(self._store.directory, move):
             self._wait(why)
+        self._be_sure()
         self._book.cut_over()
 
     def _give_way(self) -> None:
@@ -281,6 +295,8 @@ class Mover:
     def _feed(self) -> None:
         self._book.feed()
         move = self._fresh()
+        if move.back_closed:  # somebody may have written to the kept rows: a person decides, no grace
+            self._wait(f"somebody to say complete --despite-stale-writes: no way back, {move.back_closed}")
         over_at = None if move.grace_seconds is None else move.entered + move.grace_seconds
         if over_at is not None and not waits(move) and self._store.directory.clock.now() >= over_at:
             self._book.complete("its grace is over")
@@ -295,6 +311,11 @@ class Mover:
             raise MoveConflict(found.id, f"it is {found.state}", "go on from there")
         self._book.move = found
         return found
+
+    def _be_sure(self) -> None:
+        """Begin nothing while this process may not know the pods as they are now."""
+        if self._crossing is not None and (why := self._crossing.why_unsure()):
+            raise _Rest(TROUBLE_REST_SECONDS, why)
 
     def _wait(self, reason: str) -> None:
         raise _Rest(REST_SECONDS[self._book.move.state], reason)

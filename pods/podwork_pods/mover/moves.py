@@ -11,6 +11,7 @@ MySQL and SQLite alike. Leaves to others: what people order (`orders`), and what
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -177,6 +178,34 @@ class Moves:
         """Write what preflight has found. Raises MoveLost."""
         self._note(move, {"found": events.encoded(found), "heartbeat": self._now()})
 
+    def note_compared(self, move: Move) -> Move:
+        """Write that the kept rows may go: a successor may find nothing to compare. Raises MoveLost."""
+        self._note(move, {"stale_accepted": True, "heartbeat": self._now()})
+        return replace(move, stale_accepted=True)
+
+    def close_way_back(self, move: Move, who: str, why: str) -> Move:
+        """Write why there is no way back any more; return the move as it is then. Raises MoveLost."""
+
+        def change(connection: Connection) -> Move:
+            found = changing.locked(connection, move.id)
+            values = {"back_closed": clipped(why)}
+            if not changing.note(connection, move.id, move.mover_epoch, values):
+                raise MoveLost(move.id, move.mover_epoch, found.mover_epoch)
+            events.append(
+                connection,
+                move.id,
+                at=self._now(),
+                mover_epoch=found.mover_epoch,
+                who=who,
+                why="there is no way back any more",
+                before=found.state,
+                after=found.state,
+                what=values,
+            )
+            return changing.get(connection, move.id)
+
+        return self.directory.write(change)
+
     def get(self, move_id: int) -> Move:
         """Return a move. Raises UnknownMove."""
         return self.directory.read(lambda connection: changing.get(connection, move_id))
@@ -230,6 +259,7 @@ class Moves:
             "max_block_seconds": wanted.max_block_seconds,
             "grace_seconds": wanted.grace_seconds,
             "stale_accepted": False,
+            "is_rehearsal": wanted.is_rehearsal,
             "held": wanted.held,
             "held_reason": "it was planned to be held" if wanted.held else "",
             "wanted_by": clipped(wanted.wanted_by, NAME_CHARACTERS),
@@ -238,7 +268,7 @@ class Moves:
             "found": "{}",
             "created": now,
             **dict.fromkeys(("mover_epoch", "heartbeat", "tries"), 0),
-            **dict.fromkeys(("owner", "throttle_reason", "back_position"), ""),
+            **dict.fromkeys(("owner", "throttle_reason", "back_position", "back_closed"), ""),
         }
         key = connection.execute(insert(moves).values(row)).inserted_primary_key
         assert key is not None

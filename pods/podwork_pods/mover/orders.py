@@ -48,25 +48,24 @@ class MoveOrders:
         """Delete what the shop left behind; from then on there is no way back. Only when reversible.
 
         `despite_stale_writes`: also if somebody has written to the kept rows past the fence, which is lost
-        then; this may be said later, too, of a move that waits for it.
+        then, or if that cannot be known; this may be said later, too, of a move that waits for it.
         """
         if not despite_stale_writes:
-            return self._enter(move_id, MoveState.PURGING, who, why, NOTHING)
+            return self._enter(move_id, MoveState.PURGING, who, why, NOTHING, _check_comparable)
         accepted = {"stale_accepted": True}
         if self._store.get(move_id).state is MoveState.PURGING:
             return self._note(move_id, who, why, lambda _: accepted)
         return self._enter(move_id, MoveState.PURGING, who, why, accepted)
 
     def reverse(self, move_id: int, who: str, why: str, *, held: bool = False) -> Move:
-        """Bring the shop back, as leg 2; only when reversible. `held`: stop before its cut-over."""
-        values = {"tries": 0, "not_before": None, "cut_until": None}
-        return self._enter(
-            move_id,
-            MoveState.REVERSING,
-            who,
-            why,
-            {**values, "held": held, "held_reason": events.clipped(why) if held else ""},
-        )
+        """Bring the shop back, as leg 2; only when reversible, and the kept rows were fed up to now.
+
+        `held`: stop before its cut-over.
+        """
+        values: dict[str, Any] = {"tries": 0, "not_before": None, "cut_until": None}
+        held_reason = events.clipped(why) if held else ""
+        values |= {"held": held, "held_reason": held_reason}
+        return self._enter(move_id, MoveState.REVERSING, who, why, values, _check_way_back)
 
     def hold(self, move_id: int, who: str, why: str) -> Move:
         """Let the move wait where it may: before a cut-over, and as long as it is reversible."""
@@ -92,6 +91,8 @@ class MoveOrders:
         """Let the cut-over begin now: it is not held, and does not wait for its next try."""
 
         def now(found: Move) -> Mapping[str, Any]:
+            if found.is_rehearsal:
+                raise MoveConflict(found.id, "it is a rehearsal, which switches nothing", "start a move")
             if found.state not in _CUT_OVER_IN:
                 raise MoveConflict(
                     found.id, f"it is {found.state}", "it has to be ready, or on its way back: reversing"
@@ -100,9 +101,18 @@ class MoveOrders:
 
         return self._note(move_id, who, why, now)
 
-    def _enter(self, move_id: int, to: MoveState, who: str, why: str, values: Mapping[str, Any]) -> Move:
+    def _enter(
+        self,
+        move_id: int,
+        to: MoveState,
+        who: str,
+        why: str,
+        values: Mapping[str, Any],
+        check: Callable[[Move], None] = lambda _: None,
+    ) -> Move:
         def change(connection: Connection) -> Move:
             found = changing.locked(connection, move_id)
+            check(found)
             author, at = Author(who, By.PERSON), self._now()
             return changing.change_state(connection, found, to, author, at, why, {**values, **_due(found)})
 
@@ -136,6 +146,20 @@ class MoveOrders:
 def waits(move: Move) -> bool:
     """Whether a person holds the move where it is now."""
     return move.held and move.state in HELD_IN
+
+
+def _check_way_back(found: Move) -> None:
+    if found.state is MoveState.REVERSIBLE and found.back_closed:
+        why = f"there is no way back, its kept rows are behind: {found.back_closed}"
+        remedy = f"complete it, and start a move to pod {found.home_pod}: that copies"
+        raise MoveConflict(found.id, why, remedy)
+
+
+def _check_comparable(found: Move) -> None:
+    if found.state is MoveState.REVERSIBLE and found.back_closed:
+        why = f"whether somebody has written to its kept rows cannot be known: {found.back_closed}"
+        remedy = f"podctl moves complete {found.id} --despite-stale-writes deletes them uncompared"
+        raise MoveConflict(found.id, why, remedy)
 
 
 def _due(found: Move) -> dict[str, float]:

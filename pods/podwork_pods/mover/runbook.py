@@ -9,13 +9,23 @@ others: the steps themselves (`crossing`), which state's steps come next, and wh
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from podwork.points import reach
 from podwork_pods.errors import FenceBusy
-from podwork_pods.mover.crossing import Crossing, GivesUp, GivesWay, Pulse
+from podwork_pods.mover.crossing import (
+    CopyLost,
+    Crossing,
+    GivesUp,
+    GivesWay,
+    HasToWait,
+    NoWayBack,
+    Pulse,
+)
 from podwork_pods.mover.errors import MoveConflict
 from podwork_pods.mover.move import Move
 from podwork_pods.mover.moves import Moves
@@ -32,7 +42,10 @@ LITTLE_KEYS: Final = 100
 AGAIN_SECONDS: Final = (5.0, 30.0)
 """After how long a cut-over that gave way is tried again."""
 _ROUNDS: Final = 50
+_COMPARED: Final = (MoveState.VERIFYING, MoveState.READY)
 _ASK_SECONDS: Final = 0.05
+
+log = logging.getLogger("podwork.mover")
 
 
 class Runbook:
@@ -55,6 +68,7 @@ class Runbook:
         self._pulse = pulse
         self._follows = self._feeds = False
         self._mismatches = 0
+        self._is_compared = False
 
     # The shop feels nothing.
 
@@ -66,52 +80,65 @@ class Runbook:
         self._store.note_found(self.move, dict(found.facts))
         if found.blockers:
             raise GivesUp("; ".join(found.blockers))
+        if found.waits:
+            raise HasToWait("; ".join(found.waits))
         self._enter(MoveState.COPYING, "nothing stands in its way")
 
     def copy(self) -> None:
         """copying: the snapshot, while its log is followed."""
         self._take("settle_first", self._debts.settle_first)
-        self._follow()
-        self._take("copy", lambda: self._rows.copy(self._pulse))
-        self._enter(MoveState.CATCHUP, "the copy is whole")
+        with self._anew_if_lost():
+            self._follow()
+            self._take("copy", lambda: self._rows.copy(self._pulse))
+            self._enter(MoveState.CATCHUP, "the copy is whole")
 
     def catch_up(self) -> None:
         """catchup: rounds, until little is left."""
-        self._follow()
-        for _ in range(_ROUNDS):
-            if self._apply() <= LITTLE_KEYS:
-                break
-        self._enter(MoveState.VERIFYING, "little is left to apply")
+        with self._anew_if_lost():
+            self._follow()
+            for _ in range(_ROUNDS):
+                if self._apply() <= LITTLE_KEYS:
+                    break
+            self._enter(MoveState.VERIFYING, "little is left to apply")
 
     def verify(self) -> None:
-        """verifying: compare; what differs is read again, and a few times only."""
-        self._follow()
-        differing = self._take("verify", lambda: self._rows.verify(self._pulse))
-        if not differing:
-            self._enter(MoveState.READY, "both sides are equal")
-            return
-        self._mismatches += 1
-        if self._mismatches >= TRIES:
-            raise GivesUp(f"rows differ after {TRIES} rounds: {', '.join(differing)}")
-        self._enter(MoveState.CATCHUP, f"rows differ: {', '.join(differing)}")
+        """verifying: compare; what differs is compared again when changes are applied, a few times only.
+
+        A row that differs though nobody has changed it is mended by none of that: the move is given up.
+        """
+        with self._anew_if_lost():
+            self._follow()
+            differing = self._take("verify", lambda: self._rows.verify(self._pulse))
+            if not differing:
+                self._is_compared = True
+                self._enter(MoveState.READY, "both sides are equal")
+                return
+            self._mismatches += 1
+            if self._mismatches >= TRIES:
+                raise GivesUp(f"rows differ, though nobody changes them: {', '.join(differing)}")
+            self._enter(MoveState.CATCHUP, f"rows differ: {', '.join(differing)}")
 
     def keep_equal(self) -> None:
-        """ready, reversing: apply what changed; on the way back the shop is cut out of runs first."""
+        """ready, reversing: bring what changed; on the way back the shop is cut out of runs first."""
+        self._take("stay_open", self._fences.stay_open_here)
         if self.move.leg == 2 and not self._follows:
             self._take("settle_first", self._debts.settle_first)
-        self._follow()
-        self._apply()
+        with self._anew_if_lost():
+            self._follow()
+            self._close_up()
 
     # The cut-over. Nothing in it waits for a copy or for a person.
 
     def cut_over(self) -> None:
         """From ready, or reversing, to switched; raises GivesWay where it will not do."""
+        self._be_compared()
         self._enter(MoveState.PAUSING_JOBS, "the cut-over begins", cut_until=None)
         self._take("hold_there", self._jobs.hold_there)
         self._take("pause_here", self._jobs.pause_here)
         self._drain()
         self._take("bring", lambda: self._jobs.bring(self._pulse))
-        self._apply()  # what changed meanwhile is not left to the time in which writes stand still
+        # What changed meanwhile is not left to the time in which writes stand still.
+        self._close_up(in_haste=True)
         over_at = time.monotonic() + self.move.max_block_seconds
         now = self._store.directory.clock.now()
         self._enter(
@@ -157,11 +184,21 @@ class Runbook:
             self._enter(MoveState.PURGING, "the shop is back: there is no way back from there")
 
     def feed(self) -> None:
-        """reversible: bring what changed on the target to the kept rows."""
+        """reversible: bring what changed on the target to the kept rows, as long as its log says what."""
         if not self._feeds:
             self._take("stamp_kept", self._fences.leave_here)
             self._feeds = True
-        self._take("feed", lambda: self._rows.feed(self.move.back_position, self._pulse))
+        self._take("stay_open", self._fences.stay_open_there)
+        if self.move.back_closed:
+            return
+        try:
+            self._take("feed", lambda: self._rows.feed(self.move.back_position, self._pulse))
+        except NoWayBack as lost:
+            why = lost.why
+            log.warning("move %s: there is no way back any more: %s", self.move.id, why)
+            self.move = self._take(
+                "close_way_back", lambda: self._store.close_way_back(self.move, self._who, why)
+            )
 
     def complete(self, why: str) -> None:
         """reversible, when its grace is over."""
@@ -170,13 +207,11 @@ class Runbook:
     def purge(self) -> None:
         """purging: delete what the shop left behind, unless somebody else has written there since."""
         if self.move.leg == 1 and not self.move.stale_accepted:
-            since = self.move.back_position
-            stale = self._take("look_stale", lambda: self._rows.stale_here(since, self._pulse))
-            if stale:
-                raise GivesUp(f"somebody has written to the kept rows, which differ: {', '.join(stale)}")
+            self._look_stale()
         self._take("purge_here", self._fences.purge_here)
         self._take("purge_rows", lambda: self._rows.purge_here(self._pulse, self._check_elsewhere))
         self._take("settle_purged", self._debts.settle_purged)
+        self._take("forget_there", self._rows.forget_there)
         self._take("left_purged", self._fences.leave_here)
         self._enter(MoveState.DONE if self.move.leg == 1 else MoveState.REVERSED, "nothing is left behind")
 
@@ -229,6 +264,44 @@ class Runbook:
 
     def _apply(self) -> int:
         return self._take("apply", lambda: self._rows.apply(self._pulse))
+
+    def _be_compared(self) -> None:
+        """Compare the ranges, unless this mover has: what an earlier one touched last, or what somebody wrote
+        to kept rows, it does not know.
+        """
+        if self._is_compared:
+            return
+        differing = self._take("verify_again", lambda: self._rows.verify(self._pulse))
+        if differing:
+            raise GivesUp(f"rows differ, though nobody changes them: {', '.join(differing)}")
+        self._is_compared = True
+
+    def _close_up(self, *, in_haste: bool = False) -> None:
+        self._take("close_up", lambda: self._rows.close_up(self._pulse, in_haste=in_haste))
+
+    @contextmanager
+    def _anew_if_lost(self) -> Iterator[None]:
+        """Where the source's log is lost, begin the copy anew; what had been compared is compared again."""
+        try:
+            yield
+        except CopyLost as lost:
+            log.warning("move %s: the copy begins anew: %s", self.move.id, lost.why)
+            if self.move.state in _COMPARED:
+                self._enter(MoveState.CATCHUP, f"the copy begins anew: {lost.why}")
+            self._is_compared = False
+            self._take("begin_anew", lambda: self._rows.begin_anew(self._pulse))
+
+    def _look_stale(self) -> None:
+        """Look for writes past the fence, once: where rows have been deleted, all would differ."""
+        since, complete = self.move.back_position, f"podctl moves complete {self.move.id}"
+        try:
+            stale = self._take("look_stale", lambda: self._rows.stale_here(since, self._pulse))
+        except NoWayBack as lost:
+            uncompared = f"{complete} --despite-stale-writes deletes them uncompared"
+            raise GivesUp(f"kept rows cannot be compared: {lost.why} - {uncompared}") from lost
+        if stale:
+            raise GivesUp(f"somebody has written to the kept rows, which differ: {', '.join(stale)}")
+        self.move = self._take("let_go", lambda: self._store.note_compared(self.move))
 
     def _drain(self) -> None:
         """Wait until no process holds a job of the shop."""

@@ -35,13 +35,19 @@ moves = Table(
     Column(
         "grace_seconds", Double, nullable=True, comment="reversible for so long; null: until a person says"
     ),
-    Column("stale_accepted", Boolean, nullable=False, comment="kept rows may go, whoever has written them"),
+    Column(
+        "stale_accepted", Boolean, nullable=False, comment="kept rows may go: compared, or a person said so"
+    ),
+    Column(
+        "is_rehearsal", Boolean, nullable=False, comment="given up where it is ready: nothing is switched"
+    ),
     Column("held", Boolean, nullable=False),
     Column("held_reason", Text, nullable=False),
     Column("wanted_by", String(255), nullable=False),
     Column("reason", Text, nullable=False, comment="of its state, for people"),
     Column("throttle_reason", Text, nullable=False, comment="what it waits for, or ''"),
     Column("back_position", Text, nullable=False, comment="where the way back begins in the target's log"),
+    Column("back_closed", Text, nullable=False, comment="why there is no way back any more, or ''"),
     Column("times", LONG_TEXT, nullable=False, comment="JSON: when each state was last entered"),
     Column("found", LONG_TEXT, nullable=False, comment="JSON: what preflight has found"),
     Column("created", Double, nullable=False),

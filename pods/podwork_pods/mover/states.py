@@ -100,10 +100,14 @@ WAYS: Final[Mapping[MoveState, Mapping[MoveState, Way]]] = {
     _S.CATCHUP: {_S.VERIFYING: Way("little is left to apply", _THERE), **_GIVEN_UP_THERE},
     _S.VERIFYING: {
         _S.READY: Way("both sides are equal", _THERE),
-        _S.CATCHUP: Way("a range differs: its rows are read again", _THERE),
+        _S.CATCHUP: Way("rows differ: what has changed is brought, and they are compared again", _THERE),
         **_GIVEN_UP_THERE,
     },
-    _S.READY: {_S.PAUSING_JOBS: Way("the cut-over begins", _THERE), **_GIVEN_UP_THERE},
+    _S.READY: {
+        _S.PAUSING_JOBS: Way("the cut-over begins", _THERE),
+        _S.CATCHUP: Way("the log is lost: the copy begins anew, and is compared again", _THERE),
+        **_GIVEN_UP_THERE,
+    },
     _S.REVERSING: {_S.PAUSING_JOBS: Way("the cut-over of the way back begins", _BACK), **_GIVEN_UP},
     # The four states of the cut-over. Whoever takes over here undoes it: what was sent may still arrive.
     _S.PAUSING_JOBS: {_S.FENCED: Way("no job is held, and all are brought"), **_GIVES_WAY, **_GIVEN_UP},

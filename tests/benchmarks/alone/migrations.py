@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event, insert, text, update
@@ -214,10 +215,13 @@ def _report(plan: Plan, pod_id: int, migration: Any, is_running: bool) -> dict[s
 @contextmanager
 def _fleet(stage: Stage, migrations: int) -> Iterator[tuple[Platform, Library]]:
     """Open a pod on MariaDB, with its tables, and with so many files; everything is gone afterwards."""
-    folder = stage.folder / "migrations"
-    (folder / "files").mkdir(parents=True, exist_ok=True)
-    _write(folder / "files", range(1, migrations + 1))
-    with private_mariadb(stage.folder) as server:
+    with (
+        TemporaryDirectory(prefix="migrations-", dir=stage.folder) as made,
+        private_mariadb(stage.folder) as server,
+    ):
+        folder = Path(made)
+        (folder / "files").mkdir()
+        _write(folder / "files", range(1, migrations + 1))
         config = folder / "podwork.toml"
         config.write_text(_SETTINGS.format(folder=folder, plans_url=server.create_database("plans")))
         shard_url = server.create_database("shard")

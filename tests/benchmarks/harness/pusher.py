@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import select
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from tests.benchmarks.harness import cores
-from tests.benchmarks.harness.trouble import Trouble
+from tests.benchmarks.harness.conversation import Conversation
 
-START_SECONDS, PUSH_SECONDS = 30.0, 120.0
+PUSH_SECONDS = 120.0
 
 
 class Pushed(NamedTuple):
@@ -23,34 +19,11 @@ class Pushed(NamedTuple):
     cpu_seconds: float
 
 
-class Pusher:
-    """A conversation in JSON lines (`peers/protocol.py`); a context manager that ends the process."""
+class Pusher(Conversation):
+    """A conversation with a client (`peers/protocol.py`), on the worker's core."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self._log = log
-        with log.open("wb") as output:
-            self._popen = subprocess.Popen(
-                cores.pinned(command, cores.WORKER),
-                env=dict(environment),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                text=True,
-                bufsize=1,
-            )
-
-    def __enter__(self) -> Self:
-        self._hear(START_SECONDS)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._popen.kill()
-        self._popen.communicate()
+        super().__init__(command, environment, log, cores.WORKER)
 
     def single(self, job: str, count: int, argument: int | None = None) -> Pushed:
         """Push one by one, each awaited."""
@@ -66,33 +39,12 @@ class Pusher:
 
     def step_aside(self) -> None:
         """Leave the worker's core."""
-        cores.move(self._popen.pid, cores.ASIDE)
+        self.move(cores.ASIDE)
 
     def come_back(self) -> None:
         """Take the worker's core again, while no worker runs."""
-        cores.move(self._popen.pid, cores.WORKER)
+        self.move(cores.WORKER)
 
     def _ask(self, **request: Any) -> Pushed:
-        assert self._popen.stdin is not None
-        try:
-            self._popen.stdin.write(json.dumps(request) + "\n")
-        except OSError as error:
-            raise self._ended() from error
-        answer = self._hear(PUSH_SECONDS)
+        answer = self.ask(PUSH_SECONDS, **request)
         return Pushed(float(answer["seconds"]), float(answer["cpu_seconds"]))
-
-    def _hear(self, seconds: float) -> dict[str, Any]:
-        assert self._popen.stdout is not None
-        ready, _, _ = select.select([self._popen.stdout], [], [], seconds)
-        if not ready:
-            raise Trouble(f"the client did not answer within {seconds:g} s")
-        line = self._popen.stdout.readline()
-        if not line:
-            raise self._ended()
-        heard: dict[str, Any] = json.loads(line)
-        return heard
-
-    def _ended(self) -> Trouble:
-        self._popen.wait(10)
-        words = self._log.read_text(errors="replace").strip().splitlines()[-3:]
-        return Trouble(f"the client ended with {self._popen.returncode}: {' | '.join(words)}")

@@ -4,7 +4,8 @@
 | --- | --- |
 | `fences` | the fences of both shards (`podwork_pods.fence`) |
 | `jobs` | the jobs and gates of both Redis (`podwork.transfer`) |
-| `served_rows` | rows between shards on MariaDB or MySQL (`mover.rows`, `mover.verify`) |
+| `served_rows` | rows between shards on MariaDB or MySQL (`mover.rows`); `comparing` them (`mover.verify`) |
+| `kept_rows` | what is kept at the source after the switch; both over what `served_shard` has |
 | `embedded_rows` | rows between shards on SQLite: a plain copy under the fence |
 | `looking` | what stands in a move's way (`mover.tables`) |
 | `pod_runs` | backfills over whole pods |

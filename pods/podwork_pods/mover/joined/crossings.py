@@ -28,7 +28,8 @@ from podwork_pods.mover.tables.table import MovedTable
 from podwork_pods.topology import Topology
 
 if TYPE_CHECKING:
-    from podwork_pods.mover.joined.served_rows import ServedRows, ServedShard
+    from podwork_pods.mover.joined.served_rows import ServedRows
+    from podwork_pods.mover.joined.served_shard import ServedShard
     from podwork_pods.mover.rows.stream.tailer import Tailer
 
 
@@ -69,6 +70,7 @@ class Crossings:
                 topology.directory.locate,
             ),
             rows.close,
+            self._why_unsure,
         )
 
     def close(self) -> None:
@@ -77,6 +79,11 @@ class Crossings:
             tailers, self._tailers = list(self._tailers.values()), {}
         for tailer in tailers:
             tailer.close()
+
+    def _why_unsure(self) -> str:
+        """Ask for the session with the registry: who is cut off sees no pod change its state or its place."""
+        registry = self._topology.registry
+        return "" if registry.connected else f"the registry of pods does not answer: {registry.address}"
 
     def _rows(self, move: Move) -> EmbeddedRows | ServedRows:
         passage, was_planned = move.passage, bool(move.found.get("tables"))
@@ -99,7 +106,7 @@ class Crossings:
         )
 
     def _shard(self, pod_id: int, engine: Engine) -> ServedShard:
-        from podwork_pods.mover.joined.served_rows import ServedShard  # noqa: PLC0415 - as above
+        from podwork_pods.mover.joined.served_shard import ServedShard  # noqa: PLC0415 - as above
         from podwork_pods.mover.rows.stream.tailer import Tailer  # noqa: PLC0415 - as above
 
         with self._lock:

@@ -55,6 +55,9 @@ class EmbeddedRows:
     def follow(self, _since: str) -> None:
         """Step 5: there is no log; all is done in step 17."""
 
+    def begin_anew(self, pulse: Pulse) -> None:
+        """There is no log to be lost."""
+
     def copy(self, pulse: Pulse) -> None:
         """Step 6: likewise. A declaration that cannot be used shall not be found out under the fence."""
         self._tables()
@@ -69,6 +72,10 @@ class EmbeddedRows:
         """Step 8: likewise."""
         pulse("")
         return ()
+
+    def close_up(self, pulse: Pulse, *, in_haste: bool = False) -> None:  # noqa: ARG002 - nothing is brought
+        """Before the cut-over: nothing is copied yet."""
+        pulse("")
 
     def apply_last(self) -> None:
         """Step 17: the copy, and its comparison."""
@@ -118,6 +125,9 @@ class EmbeddedRows:
         """Step a6."""
         if self._was_planned:
             purge(self._there, self._fence_there, self._passage, self._tables(), pulse, lambda: None)
+
+    def forget_there(self) -> None:
+        """Step 30: nothing was written down."""
 
     def close(self) -> None:
         """There is nothing to close."""

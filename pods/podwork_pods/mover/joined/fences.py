@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from podwork_pods.fence import FenceState, ShardFence
+from podwork_pods.errors import FenceBusy
+from podwork_pods.fence import FenceRow, FenceState, ShardFence
 from podwork_pods.mover.passage import Passage
 
 LOCK_BUDGET_SECONDS: Final = 2
@@ -47,10 +48,26 @@ class MoveFences:
     def reopen_here(self) -> None:
         """Step a2. A shop whose first transaction is yet to come has no row: it gets one, to bear the
         stamp.
+
+        A transaction that does not end holds an open fence against the stamp, too. Then writes go on anyhow:
+        closes that were in the line have given up, and one that comes late is undone (`stay_open_here`;
+        when the move has ended, by the sweeper).
         """
         if self._here.read(self._shop_id) is None:
             self._here.introduce(self._shop_id, self._passage.epoch)
-        self._open(self._here, self._passage.epoch)
+        try:
+            self._open(self._here, self._passage.epoch)
+        except FenceBusy:
+            if not _is(FenceState.OPEN, self._here.read(self._shop_id), self._passage.epoch):
+                raise
+
+    def stay_open_here(self) -> None:
+        """While a leg waits for its cut-over, where the shop lives: undo a close that came late."""
+        self._stay_open(self._here, self._passage.epoch)
+
+    def stay_open_there(self) -> None:
+        """While the move is reversible, where the shop lives: likewise."""
+        self._stay_open(self._there, self._passage.epoch + 1)
 
     def leave_here(self) -> None:
         """Steps 25, 29 and the end of 30."""
@@ -69,6 +86,10 @@ class MoveFences:
         if self._there.read(self._shop_id) is None:
             self.receive_there()
         self._purge(self._there, self._passage.epoch + 1)
+
+    def _stay_open(self, fence: ShardFence, epoch: int) -> None:
+        if _is(FenceState.CLOSED, fence.read(self._shop_id), epoch):
+            self._open(fence, epoch)
 
     def _open(self, fence: ShardFence, epoch: int) -> None:
         fence.open(self._shop_id, epoch, mover_epoch=self._mover, lock_wait_seconds=LOCK_BUDGET_SECONDS)
@@ -94,3 +115,7 @@ class MoveFences:
         row = fence.read(self._shop_id)
         is_away = row is not None and row.state in (FenceState.MOVED, FenceState.PURGING)
         return row.epoch if row is not None and is_away else epoch
+
+
+def _is(state: FenceState, row: FenceRow | None, epoch: int) -> bool:
+    return row is not None and (row.state, row.epoch) == (state, epoch)

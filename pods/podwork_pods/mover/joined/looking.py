@@ -8,6 +8,7 @@ looks say. Leaves to others: these, such as the comparison of ledgers, which the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -15,6 +16,7 @@ from podwork_pods.engines import reader
 from podwork_pods.mover.crossing import Found
 from podwork_pods.mover.joined.pod_runs import PodRuns
 from podwork_pods.mover.passage import Passage
+from podwork_pods.mover.rehearsal import COPIED, UNDER_FENCE
 from podwork_pods.mover.tables import blockers, catalogue
 from podwork_pods.mover.tables.declaration import ShopTables
 from podwork_pods.mover.tables.size import size_of
@@ -24,8 +26,15 @@ LEAVING = frozenset({PodState.ACTIVE, PodState.DRAINING})
 """In which a pod lets its shops leave."""
 
 
-Look = Callable[[Passage], Iterable[str]]
-"""Names what else stands in the way of a leg, for people; it changes nothing."""
+class Obstacle(NamedTuple):
+    """What stands in the way, for people. `passes`: by itself, so that the move waits for it."""
+
+    what: str
+    passes: bool = False
+
+
+Look = Callable[[Passage], Iterable[Obstacle]]
+"""Names what else stands in the way of a leg; it changes nothing."""
 
 
 class MovePreflight:
@@ -52,18 +61,27 @@ class MovePreflight:
         states = list(self._states())
         if states:  # a pod that is down is not asked
             return Found(states, {})
-        found = [*self._runs.in_the_way(), *(what for look in self._further for what in look(self._passage))]
+        seen = self._look_further()
+        found = [*self._runs.in_the_way(), *(each.what for each in seen if not each.passes)]
+        if waits := _passing(seen):  # tables may differ meanwhile: they are looked at when it has passed
+            return Found(found, {}, waits)
         here, there = reader(self._engine(self._passage.source)), reader(self._engine(self._passage.target))
         with here.connect() as source, there.connect() as target:
             blocked = blockers.find(source, target, self._declaration, self._passage.shop_id)
             found += [f"{blocker.what} - {blocker.remedy}" for blocker in blocked]
             if found:
-                return Found(found, {})
+                # What differs may have begun to after the first look, and pass by itself.
+                waits = _passing(self._look_further()) if blocked else []
+                return Found([] if waits else found, {}, waits)
             facts = catalogue.facts_of(source)
             tables = catalogue.compose(facts, self._declaration)
             sizes = size_of(source, facts, tables, self._passage.shop_id)
         rows = {size.table: {"rows": size.rows, "bytes": size.estimated_bytes} for size in sizes}
-        return Found((), {"tables": rows})
+        late = {COPIED: UNDER_FENCE} if facts.dialect == "sqlite" else {}
+        return Found((), {"tables": rows, **late})
+
+    def _look_further(self) -> list[Obstacle]:
+        return [obstacle for look in self._further for obstacle in look(self._passage)]
 
     def _states(self) -> Iterator[str]:
         source, target = (self._pod_of(pod_id) for pod_id in (self._passage.source, self._passage.target))
@@ -71,3 +89,7 @@ class MovePreflight:
             yield f"pod {source.id} is {source.state}: no shop leaves it - see: podctl pods get"
         if target.state is not PodState.ACTIVE:
             yield f"pod {target.id} is {target.state}: it takes no shops - see: podctl pods get"
+
+
+def _passing(obstacles: Iterable[Obstacle]) -> list[str]:
+    return [each.what for each in obstacles if each.passes]

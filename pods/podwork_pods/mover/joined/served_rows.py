@@ -2,9 +2,10 @@
 
 Owns: `ServedRows`. Promises: nothing is applied before the copy is whole (`copy.order`), also where the log
 was lost and the copy is made anew; the last pass ends with a comparison of every key that was touched since
-the ranges were compared, and of the tables' definitions (`copy.verify`); on the way back rows are followed
-from where the feed of the kept rows stands. Leaves to others: rows (`mover.rows`), digests
-(`mover.verify`).
+the ranges were compared and has not been seen equal since, and of the tables' definitions (`copy.verify`);
+on the way back rows are followed from where the feed of the kept rows stands; before the cut-over all that
+brings rows keeps to the pace, in it nothing does. Leaves to others: rows (`mover.rows`), comparing
+(`comparing`), what is kept after the switch (`kept_rows`).
 """
 
 from __future__ import annotations
@@ -13,54 +14,36 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from podwork.errors import PodworkError
-from podwork_pods.fence import FenceState, ShardFence
-from podwork_pods.mover.crossing import GivesUp, GivesWay, Pulse
+from podwork_pods.fence import FenceState
+from podwork_pods.mover.crossing import CopyLost, GivesUp, GivesWay, Pulse
+from podwork_pods.mover.joined.comparing import VERIFY_ROUNDS, differing_rows, differing_touched
 from podwork_pods.mover.joined.fences import MoveFences
+from podwork_pods.mover.joined.kept_rows import KeptRows
 from podwork_pods.mover.joined.outbox_rows import let_relay
+from podwork_pods.mover.joined.served_shard import ServedShard, bring, count, judged, passing
 from podwork_pods.mover.passage import Passage
 from podwork_pods.mover.rows.applying import merged
-from podwork_pods.mover.rows.errors import (
-    LogBehind,
-    LogLost,
-    LogUnfit,
-    RowClash,
-    RowsUnreadable,
-    SourceReplaced,
-    TableAltered,
-    ValueChanged,
-)
-from podwork_pods.mover.rows.literals import Key
+from podwork_pods.mover.rows.errors import LogBehind, LogLost, SourceReplaced
 from podwork_pods.mover.rows.passing import Pace, RowPassage
+from podwork_pods.mover.rows.progress import forget
 from podwork_pods.mover.rows.purging import purge
 from podwork_pods.mover.rows.session import RowSession
 from podwork_pods.mover.rows.stream.position import Position, position_now
-from podwork_pods.mover.rows.stream.tailer import Tailer
 from podwork_pods.mover.rows.stream.watch import Keys
-from podwork_pods.mover.tables.keys import Place
+from podwork_pods.mover.tables.definitions import definitions
+from podwork_pods.mover.tables.errors import TablesBlocked
 from podwork_pods.mover.tables.table import MovedTable
-from podwork_pods.mover.tables.walking import let_go
-from podwork_pods.mover.verify import compare, compare_keys
 from podwork_pods.outbox.schema import outbox
 
 LAST_SECONDS: Final = 8.0
 """For how long the log is read in step 17, at most; the cut-over has its own budget beside it."""
-VERIFY_ROUNDS: Final = 3
+CLOSE_UP_ROUNDS: Final = 4
+FEW_KEYS: Final = 100
+"""So many keys may be left to compare under the fence: some milliseconds."""
 
-_KEYS_AT_ONCE: Final = 500
 _ANEW: Final = (LogLost, SourceReplaced)
-_HOPELESS: Final = (LogUnfit, RowClash, RowsUnreadable, TableAltered, ValueChanged)
-
-
-class ServedShard:
-    """One pod of a leg: its engine, its fence, and what follows its log."""
-
-    def __init__(self, engine: Engine, fence: ShardFence, tailer: Tailer) -> None:
-        self.engine = engine
-        self.fence = fence
-        self.tailer = tailer
 
 
 class ServedRows:
@@ -70,7 +53,8 @@ class ServedRows:
         passage: the leg. tables: reads which tables have rows of shops, from a shard's engine.
         here, there: the leg's source and target.
         was_planned: whether preflight has ever been passed, so that there may be something to delete.
-        pace: what is waited for between two batches of the copy, and of deleting.
+        pace: what is waited for between two batches outside the cut-over: of the copy, of what changed, of
+            the feed, of deleting.
     """
 
     def __init__(
@@ -91,79 +75,78 @@ class ServedRows:
         self._was_planned = was_planned
         self._tables: Sequence[MovedTable] = ()
         self._forth: RowPassage | None = None
-        self._back: RowPassage | None = None
+        self._kept: KeptRows | None = None
         self._is_whole = False
         self._touched: Keys = {}
+        self._defined: tuple[tuple[str, ...], ...] | None = None
 
     def follow(self, since: str) -> None:
-        """Step 5. A log that was lost, or is another server's, is begun anew, and the copy with it."""
-        forth = self._made_forth()
-        try:
-            forth.follow(_position(since) if self._passage.leg == 2 else None)
-        except _ANEW as error:
-            self._begin_anew(forth, error)
+        """Step 5."""
+        with self._following():
+            self._made_forth().follow(_position(since) if self._passage.leg == 2 else None)
+
+    def begin_anew(self, pulse: Pulse) -> None:
+        """After CopyLost."""
+        self._is_whole = False
+        self._made_forth().begin_anew(pulse)
+        self._made_forth().follow()
 
     def copy(self, pulse: Pulse) -> None:
         """Step 6."""
-        with _judged():
+        with self._following():
             self._made_forth().copy(pulse)
         self._is_whole = True
 
     def apply(self, pulse: Pulse) -> int:
-        """Step 7: up to a position that is read now; a log that is lost meanwhile is begun anew, too."""
-        forth = self._made_forth()
-        if self._passage.leg == 1 and not self._is_whole and not forth.is_copied:
-            self.copy(pulse)
-        self._is_whole = True
-        try:
-            return _count(self._round(forth, pulse))
-        except _ANEW as error:
-            self._begin_anew(forth, error)
-            self.copy(pulse)
-            return _count(self._round(forth, pulse))
+        """Step 7: up to a position that is read now."""
+        return self._apply(pulse, in_haste=False)
 
     def verify(self, pulse: Pulse) -> Sequence[str]:
         """Step 8: ranges; keys that differ may have just changed, and are compared again when they are
         applied.
         """
         self._touched = {}
-        return self._differing(self._made_forth(), self._here, self._there, pulse)
-
-    def _differing(self, rows: RowPassage, here: ServedShard, there: ServedShard, pulse: Pulse) -> list[str]:
-        """Name what differs behind `rows`, though it was brought and compared again."""
-        shop_id, found = self._passage.shop_id, []
-        with here.engine.connect() as source, there.engine.connect() as target:
-            for table in self._tables:
-                differing: list[Place] = []
-                for compared in compare(source, target, table, shop_id):
-                    differing += compared.differing
-                    pulse("ranges are compared")
-                for _ in range(VERIFY_ROUNDS if differing else 0):
-                    self._round(rows, pulse)
-                    let_go(source, target)
-                    differing = list(compare_keys(source, target, table, shop_id, differing))
-                    changed = self._round(rows, pulse).get(table.name, {}) if differing else {}
-                    # What has changed meanwhile is compared again under the fence (step 17).
-                    still = set(_places(source, list(changed)))
-                    differing = [key for key in differing if key not in still]
-                if differing:
-                    found.append(f"{table.name}: {len(differing)} rows, such as {differing[0]}")
+        forth, found = self._made_forth(), list[str]()
+        with self._following():
+            found += differing_rows(
+                self._here.engine,
+                self._there.engine,
+                self._tables,
+                self._passage.shop_id,
+                lambda: self._round(forth, pulse),
+                lambda: self._at_pace(pulse, "ranges are compared"),
+            )
         return found
+
+    def close_up(self, pulse: Pulse, *, in_haste: bool = False) -> None:
+        """Step 7, and a look at what was touched: a key that is equal need not be compared under the fence.
+
+        Whoever changes it after that look is noted in the log, so that it is touched again. Where the move
+        may come to rest, none is left to a mover that would not know of it.
+        """
+        self._know_definitions()
+        few = FEW_KEYS if in_haste else 0
+        for _ in range(CLOSE_UP_ROUNDS):
+            self._apply(pulse, in_haste=in_haste)
+            if count(self._touched) <= few:
+                return
+            self._touched = self._differing_touched(pulse)
 
     def apply_last(self) -> None:
         """Step 17."""
         forth = self._made_forth()
         self._apply_last(forth)
-        for shard, where in ((self._here, "source"), (self._there, "target")):
-            if tuple(self._read_tables(shard.engine)) != tuple(self._tables):
-                raise GivesUp(f"a table was changed at the {where} during the move")
+        if self._definitions() != self._defined:
+            self._check_tables()
         for tries_left in reversed(range(VERIFY_ROUNDS)):
-            differing = self._differing_last()
+            differing = self._differing_touched(lambda _: None)
             if not differing:
                 return
             # A relay that was late has deleted a row of the outbox: what the log says since is applied, too.
             if not tries_left or set(differing) != {outbox.name}:
-                rows = (f"{name}: {count} rows differ under the fence" for name, count in differing.items())
+                rows = (
+                    f"{name}: {len(keys)} rows differ under the fence" for name, keys in differing.items()
+                )
                 raise GivesUp("; ".join(rows))
             self._apply_last(forth)
 
@@ -181,7 +164,7 @@ class ServedRows:
 
     def feed(self, since: str, pulse: Pulse) -> int:
         """Step 29: as the way back would follow, but into rows that are kept."""
-        return _count(self._round(self._made_back(since), pulse))
+        return self._made_kept(since).feed(pulse)
 
     def stale_here(self, since: str, pulse: Pulse) -> Sequence[str]:
         """Before step 30. Once rows are being deleted there is nothing left to compare."""
@@ -189,14 +172,12 @@ class ServedRows:
         if fence is None or fence.state != FenceState.MOVED:
             return ()
         MoveFences(self._passage, self._here.fence, self._there.fence).leave_here()  # stamped, to be fed
-        back = self._made_back(since)
-        self._round(back, pulse)
-        return self._differing(back, self._there, self._here, pulse)
+        return self._made_kept(since).stale(pulse, lambda: self._at_pace(pulse, "ranges are compared"))
 
     def purge_here(self, pulse: Pulse, check: Callable[[], None]) -> None:
         """Step 30."""
         self._know_tables()
-        here, gently = self._here, lambda _: self._pace(0, pulse)
+        here, gently = self._here, lambda _: self._at_pace(pulse)
         purge(here.engine, here.fence, self._passage, self._tables, gently, check)
 
     def purge_there(self, pulse: Pulse) -> None:
@@ -205,48 +186,90 @@ class ServedRows:
             self._know_tables()
             purge(self._there.engine, self._there.fence, self._passage, self._tables, pulse, lambda: None)
 
+    def forget_there(self) -> None:
+        """Step 30."""
+        forget(self._there.engine, self._passage.move_id)
+
     def close(self) -> None:
         """Follow no log any more."""
-        for each in (self._forth, self._back):
+        for each in (self._forth, self._kept):
             if each is not None:
                 each.close()
-        self._forth = self._back = None
+        self._forth = self._kept = None
 
-    def _round(self, rows: RowPassage, pulse: Pulse) -> Keys:
+    @contextmanager
+    def _following(self, *, in_haste: bool = False) -> Iterator[None]:
+        """Say what follows where the log is lost, or another server's, and of what is hopeless that it is."""
+        try:
+            with judged():
+                yield
+        except _ANEW as error:
+            if in_haste:
+                raise GivesWay(error.what) from error
+            if self._passage.leg == 2:
+                raise GivesUp(error.what) from error
+            raise CopyLost(error.what) from error
+
+    def _apply(self, pulse: Pulse, *, in_haste: bool) -> int:
+        forth = self._made_forth()
+        if self._passage.leg == 1 and not self._is_whole and not forth.is_copied:
+            self.copy(pulse)
+        self._is_whole = True
+        with self._following(in_haste=in_haste):
+            brought = self._round(forth, pulse, in_haste=in_haste)
+        return count(brought)
+
+    def _round(self, forth: RowPassage, pulse: Pulse, *, in_haste: bool = False) -> Keys:
         """Bring what has changed up to now; return which keys that were."""
-        with _judged():
-            rows.catch_up(pulse)
-            rows.apply(pulse)  # once: under a busy writer there is always something more
-        touched, rows.touched = rows.touched, {}
+        touched = bring(forth, pulse, in_haste=in_haste)
         merged(self._touched, touched)
         return touched
 
     def _apply_last(self, forth: RowPassage) -> None:
         try:
-            with _judged():
+            with self._following(in_haste=True):
                 forth.apply_last(lambda _: None, LAST_SECONDS)
-        except (LogBehind, *_ANEW) as error:
+        except LogBehind as error:
             raise GivesWay(error.what) from error
         merged(self._touched, forth.touched)
         forth.touched = {}
 
-    def _differing_last(self) -> dict[str, int]:
-        """Compare what was touched since the ranges were compared; return how many rows of a table differ."""
-        found: dict[str, int] = {}
-        with self._here.engine.connect() as source, self._there.engine.connect() as target:
-            for table in self._tables:
-                keys = _places(source, list(self._touched.get(table.name, ())))
-                differing = compare_keys(source, target, table, self._passage.shop_id, keys)
-                if differing:
-                    found[table.name] = len(differing)
-        return found
+    def _differing_touched(self, pulse: Pulse) -> Keys:
+        """Return those of the touched keys whose rows differ."""
+        return differing_touched(
+            self._here.engine,
+            self._there.engine,
+            self._tables,
+            self._passage.shop_id,
+            self._touched,
+            lambda: pulse("changed rows are compared"),
+        )
 
-    def _begin_anew(self, forth: RowPassage, error: PodworkError) -> None:
-        if self._passage.leg == 2:
-            raise GivesUp(error.what) from error
-        self._is_whole = False
-        forth.begin_anew(lambda _: None)
-        forth.follow()
+    def _at_pace(self, pulse: Pulse, what: str = "") -> None:
+        pulse(what)
+        self._pace(0, pulse)
+
+    def _know_definitions(self) -> None:
+        """Compare the tables with those of preflight, once; from then on their words are enough."""
+        if self._defined is None:
+            self._defined = self._definitions()
+            self._check_tables()
+
+    def _definitions(self) -> tuple[tuple[str, ...], ...]:
+        found: list[tuple[str, ...]] = []
+        for shard in (self._here, self._there):
+            with shard.engine.connect() as connection:
+                found.append(definitions(connection, self._tables))
+        return tuple(found)
+
+    def _check_tables(self) -> None:
+        for shard, where in ((self._here, "source"), (self._there, "target")):
+            try:
+                found = tuple(self._read_tables(shard.engine))
+            except TablesBlocked as error:
+                raise GivesUp(f"at the {where}, since the move began: {error.what}") from error
+            if found != tuple(self._tables):
+                raise GivesUp(f"a table was changed at the {where} during the move")
 
     def _know_tables(self) -> None:
         if not self._tables:
@@ -255,57 +278,19 @@ class ServedRows:
     def _made_forth(self) -> RowPassage:
         if self._forth is None:
             self._know_tables()
-            self._forth = self._made(self._passage, self._here, self._there, FenceState.INCOMING)
+            self._forth = passing(
+                self._passage, self._tables, self._here, self._there, FenceState.INCOMING, self._pace
+            )
         return self._forth
 
-    def _made_back(self, since: str) -> RowPassage:
-        """Return what brings the target's changes to the kept rows."""
-        self._know_tables()
-        if self._back is None:
-            passage = self._passage
-            back = passage._replace(
-                source=passage.target, target=passage.source, epoch=passage.epoch + 1, leg=2
-            )
-            self._back = self._made(back, self._there, self._here, FenceState.MOVED)
-            self._back.follow(_position(since))
-        return self._back
-
-    def _made(self, passage: Passage, here: ServedShard, there: ServedShard, state: FenceState) -> RowPassage:
-        return RowPassage(
-            passage,
-            self._tables,
-            source=here.engine,
-            target=there.engine,
-            fence=there.fence,
-            tailer=here.tailer,
-            state=state,
-            pace=self._pace,
-        )
-
-
-def _count(keys: Keys) -> int:
-    return sum(len(some) for some in keys.values())
+    def _made_kept(self, since: str) -> KeptRows:
+        if self._kept is None:
+            self._know_tables()
+            self._kept = KeptRows(self._passage, self._tables, self._here, self._there, since, self._pace)
+        return self._kept
 
 
 def _position(since: str) -> Position:
     if not since:  # a new snapshot in its place would leave out what changed before it
         raise GivesUp("it is not known where the way back begins")
     return Position.parse(since)
-
-
-def _places(connection: Connection, keys: Sequence[Key]) -> list[Place]:
-    """Return the values of keys that are literals, as the driver gives them."""
-    found: list[Place] = []
-    for first in range(0, len(keys), _KEYS_AT_ONCE):
-        some = (f"SELECT {', '.join(key)}" for key in keys[first : first + _KEYS_AT_ONCE])
-        found += [tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(some))]
-    return found
-
-
-@contextmanager
-def _judged() -> Iterator[None]:
-    """Say of what no other try would mend that the move will not do."""
-    try:
-        yield
-    except _HOPELESS as error:
-        raise GivesUp(error.what) from error

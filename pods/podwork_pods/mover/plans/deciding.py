@@ -42,7 +42,8 @@ def why_to_halt(plan: MovePlan, standing: Standing) -> str:
     """Say for people why the plan is to stop; "": it goes on."""
     is_canary = standing.others_begun == 0
     if is_canary and standing.canary_failed > plan.forgiven:
-        return f"{standing.canary_failed} of {plan.canary_shops} canary shops were given up or taken back"
+        verb = "was" if standing.canary_failed == 1 else "were"
+        return f"{standing.canary_failed} of {plan.canary_shops} canary shops {verb} given up or taken back"
     failed = standing.failed - plan.forgiven
     if failed > max(1, FAILED_SHARE * plan.shops):
         return f"{failed} of {plan.shops} shops were given up or taken back"

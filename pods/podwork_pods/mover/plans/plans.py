@@ -127,6 +127,10 @@ class MovePlans:
 
         return self.directory.read(look)
 
+    def moving(self, shops: Collection[int]) -> list[int]:
+        """Return those of these shops that have a move which is not over: a plan waits for that."""
+        return sorted(self.directory.read(rows.moving) & set(shops))
+
     def live(self, states_in: Collection[PlanState] = states.LIVE) -> list[MovePlan]:
         """Return the plans that are not over, the first one first."""
         return self.directory.read(lambda connection: rows.latest(connection, states_in))[::-1]

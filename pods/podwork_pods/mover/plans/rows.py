@@ -24,6 +24,7 @@ _INSERT_ROWS: Final = 1_000
 
 _PLANS, _SHOPS = schema.plans, schema.shops
 _JOINED = _SHOPS.outerjoin(moves, moves.c.id == _SHOPS.c.move_id)
+_WHYS = (moves.c.reason.label("move_reason"), moves.c.throttle_reason, moves.c.held, moves.c.held_reason)
 
 
 class PlanEvent(NamedTuple):
@@ -110,7 +111,7 @@ def shops(
 ) -> list[PlannedShop]:
     """Return a plan's shops behind a position, in their order, each with where its move is."""
     query = (
-        select(*_SHOPS.c, moves.c.state, moves.c.leg, moves.c.reason.label("move_reason"))
+        select(*_SHOPS.c, moves.c.state, moves.c.leg, *_WHYS)
         .select_from(_JOINED)
         .where(_SHOPS.c.plan_id == plan_id, _SHOPS.c.position > after)
         .order_by(_SHOPS.c.position)
@@ -121,7 +122,7 @@ def shops(
             *(row.position, row.shop_id, row.from_pod, row.to_pod, row.load, row.move_id),
             None if row.state is None else MoveState(row.state),
             _stage(row.skipped, row.state, row.leg),
-            row.reason or row.move_reason or "",
+            row.reason or _why(row),
         )
         for row in connection.execute(query)
     ]
@@ -136,6 +137,30 @@ def waiting(plan: MovePlan, first: int) -> Select[Any]:
         .where(_SHOPS.c.position < first, ~moving)
         .order_by(_SHOPS.c.position)
     )
+
+
+def ways_waited_for(connection: Connection, plan: MovePlan, first: int) -> list[tuple[int, int]]:
+    """Return from which pods to which others those shops go that `waiting` is about."""
+    queried = waiting(plan, first).order_by(None).subquery()
+    ways = select(queried.c.from_pod, queried.c.to_pod).distinct()
+    return sorted((row.from_pod, row.to_pod) for row in connection.execute(ways))
+
+
+def moved_elsewhere(connection: Connection, plan: MovePlan, first: int) -> list[tuple[int, int, MoveState]]:
+    """Return the first so many shops that wait because they have a move: shop, move, and its state."""
+    query = (
+        select(_SHOPS.c.shop_id, moves.c.id, moves.c.state)
+        .join(moves, moves.c.open_shop == _SHOPS.c.shop_id)
+        .where(_SHOPS.c.plan_id == plan.id, _SHOPS.c.position < first)
+        .where(_SHOPS.c.move_id.is_(None), _SHOPS.c.skipped.is_(False))
+        .order_by(_SHOPS.c.position)
+    )
+    return [(shop, move, MoveState(state)) for shop, move, state in connection.execute(query)]
+
+
+def moving(connection: Connection) -> set[int]:
+    """Return the shops that have a move which is not over."""
+    return set(connection.execute(select(moves.c.open_shop).where(moves.c.open_shop.is_not(None))).scalars())
 
 
 def tell(
@@ -156,3 +181,12 @@ def events(connection: Connection, plan_id: int) -> list[PlanEvent]:
 
 def _stage(skipped: object, state: str | None, leg: int | None) -> Stage:
     return stage_of(None if state is None else MoveState(state), leg or 1, is_skipped=bool(skipped))
+
+
+def _why(row: Any) -> str:
+    """Say of a shop whose move has begun why it was given up, or what it waits for."""
+    if row.state is None:
+        return ""
+    if _stage(row.skipped, row.state, row.leg) is Stage.FAILED:
+        return str(row.move_reason)
+    return f"held: {row.held_reason}" if row.held else str(row.throttle_reason)

@@ -51,5 +51,7 @@ STANDING: Final = frozenset({_S.PAUSED, _S.HALTED})
 
 def check(plan_id: int, state: PlanState, to: PlanState) -> None:
     """Raise MovePlanConflict unless a plan may go from a state to another."""
+    if to is state:
+        raise MovePlanConflict(plan_id, f"it is {state} already", "there is nothing to do")
     if to not in WAYS[state]:
         raise MovePlanConflict(plan_id, f"it is {state} and cannot become {to}", "see: podctl moves plans")

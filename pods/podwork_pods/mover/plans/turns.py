@@ -1,16 +1,17 @@
 """The turns of plans: planned shops become moves when there is room.
 
-Owns: `PlanTurns`, which the leader of each pod calls with its reconciler. Promises: a move begins in the
-transaction that notes it with its shop, under the lock of the directory's change log and of the plan, after
-all has been counted again there: two leaders at a time begin no shop twice, and no more than there is room
-for. Where nothing follows it only reads. A shop that somebody else moves waits; one that is not where it was
-chosen is skipped, and told. Leaves to others: what a plan does next (`deciding`), and moving (`mover`).
+Owns: `PlanTurns`, which the leader of each pod calls with its reconciler; `why_none_begins`. Promises: a move
+begins in the transaction that notes it with its shop, under the lock of the directory's change log and of the
+plan, after all has been counted again there: two leaders at a time begin no shop twice, and no more than
+there is room for. Where nothing follows it only reads. A shop that somebody else moves waits; one that is not
+where it was chosen is skipped, and told. Leaves to others: what a plan does next (`deciding`), and moving
+(`mover`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -140,3 +141,35 @@ def _room(connection: Connection, per_pod: int) -> Callable[[int], int]:
         used[home] += count
         used[away] += count
     return lambda pod_id: max(0, per_pod - used[pod_id])
+
+
+def why_none_begins(connection: Connection, plan: MovePlan, pods: Sequence[Pod]) -> str:
+    """Say for people why no shop begins, though some wait; "": one does, or as many as may are under way."""
+    decision, turns = _look(connection, plan, pods)
+    if turns or not decision.room or not rows.standing(connection, plan).waiting:
+        return ""
+    ways = rows.ways_waited_for(connection, plan, decision.first)
+    if not ways:
+        return _elsewhere(rows.moved_elsewhere(connection, plan, decision.first))
+    states, room = {pod.id: pod.state for pod in pods}, _room(connection, plan.options.per_pod)
+
+    def why_not(pod_id: int, wanted: Collection[PodState], otherwise: str) -> str:
+        if pod_id not in states:
+            return f"pod {pod_id}, which is not in the registry"
+        if states[pod_id] not in wanted:
+            return f"pod {pod_id}, which is {states[pod_id]}: {otherwise}"
+        most = plan.options.per_pod
+        return "" if room(pod_id) else f"pod {pod_id}, which has as many moves under way as may be: {most}"
+
+    said = [why_not(from_pod, _LEAVING, "no shop leaves it") for from_pod, _ in ways]
+    said += [why_not(to_pod, (PodState.ACTIVE,), "it takes no shops") for _, to_pod in ways]
+    return "; ".join(dict.fromkeys(filter(None, said)))
+
+
+def _elsewhere(found: Sequence[tuple[int, int, MoveState]]) -> str:
+    """Say what is waited for when all shops that might begin have begun, or have another move."""
+    if not found:
+        return "the canary, which has to arrive first"
+    shop_id, move_id, state = found[0]
+    one = f"move {move_id} of shop {shop_id}, which is {state}"
+    return one if len(found) == 1 else f"{one}, and {len(found) - 1} more that are not over"

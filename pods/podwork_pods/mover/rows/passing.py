@@ -39,7 +39,8 @@ from podwork_pods.mover.tables.table import MovedTable
 
 Pulse = Callable[[str], None]
 Pace = Callable[[int, Pulse], None]
-"""Called between two chunks of a copy with the bytes of the last one; calls the pulse, and may wait."""
+"""Called between two chunks of a copy with the bytes of the last one, and between two batches of changes with
+0; calls the pulse, and may wait."""
 CHUNKS_AHEAD: Final = 2
 CLASH_TRIES: Final = 8
 CATCH_UP_SECONDS: Final = 600.0
@@ -54,7 +55,7 @@ class RowPassage:
         state: of the target's fence: incoming, or moved to feed kept rows.
         is_locking: reads as MySQL needs it; None: as the source's server needs it.
         most_rows: of a chunk.
-        pace: what is waited for between two chunks of the copy, in no transaction.
+        pace: what is waited for between two chunks of the copy or batches of changes, in no transaction.
     """
 
     def __init__(
@@ -120,13 +121,20 @@ class RowPassage:
         """Whether every table's copy is whole."""
         return all(self._progress.walked(table.name).is_whole for table in self.tables)
 
-    def apply(self, pulse: Pulse) -> int:
-        """Bring what is noted now, in one round; return how many keys it was."""
+    def apply(self, pulse: Pulse, *, in_haste: bool = False) -> int:
+        """Bring what is noted now, in one round; return how many keys it was. `in_haste`: at no pace."""
+
+        def between() -> None:
+            if in_haste:
+                pulse("")
+            else:
+                self._pace(0, pulse)
+
         self._tailer.join()
         for tries_left in reversed(range(CLASH_TRIES)):
             taken = self._watching.take()
             try:
-                self._applier.apply(taken, self._server, lambda: pulse(""))
+                self._applier.apply(taken, self._server, between)
             except Clash as clash:
                 self._watching.put_back(taken)
                 if not tries_left:
@@ -152,7 +160,7 @@ class RowPassage:
         last = position_now(self._locks)
         reach("rows.last")
         self._watching.wait_for(last, timeout_seconds, lambda: pulse("the log"))
-        while self.apply(pulse):
+        while self.apply(pulse, in_haste=True):
             pass
         return last
 
@@ -179,11 +187,16 @@ class RowPassage:
     def _copy_patiently(self, table: MovedTable, pulse: Pulse) -> None:
         """Copy it, and clear the way after a clash; tries count where they got no further.
 
-        A read that locks may be the one that ends a deadlock: then it is read again.
+        A read that locks may be the one that ends a deadlock, also while the way is cleared: then it is read
+        again.
         """
         tries, last = 0, None
+        trouble: Exception | None = None
         while True:
             try:
+                if isinstance(trouble, Clash):
+                    self._clear_way(pulse)
+                    self._applier.clear(self._next_keys(table), lambda: pulse("clearing"))
                 self._copy_table(table, pulse)
                 return
             except Exception as error:
@@ -195,9 +208,6 @@ class RowPassage:
             last = here
             if tries >= CLASH_TRIES:
                 raise settle(trouble) if isinstance(trouble, Clash) else trouble
-            if isinstance(trouble, Clash):
-                self._clear_way(pulse)
-                self._applier.clear(self._next_keys(table), lambda: pulse("clearing"))
 
     def _copy_table(self, table: MovedTable, pulse: Pulse) -> None:
         walked = self._progress.walked(table.name)

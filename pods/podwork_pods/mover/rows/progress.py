@@ -19,12 +19,14 @@ from sqlalchemy import (
     Column,
     Connection,
     Double,
+    Engine,
     Integer,
     MetaData,
     SmallInteger,
     String,
     Table,
     Text,
+    delete,
 )
 
 from podwork.interfaces import Clock, SystemClock
@@ -57,6 +59,15 @@ progress = Table(
 def create_schema(connection: Connection) -> None:
     """Make the table if it is missing."""
     metadata.create_all(connection)
+
+
+def forget(engine: Engine, move_id: int) -> None:
+    """Delete all that a shard knows of a move of which it is told nothing any more, under whatever fence.
+
+    Only where no copy of it can follow: who found nothing would begin one.
+    """
+    with engine.begin() as connection:
+        connection.execute(delete(progress).where(progress.c.move_id == move_id))
 
 
 class Followed(NamedTuple):

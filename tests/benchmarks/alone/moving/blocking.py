@@ -18,9 +18,9 @@ from podwork.iteration.states import RunState
 from podwork_pods.mover.move import Move
 from podwork_pods.mover.states import MoveState
 from tests.benchmarks.alone.moving import shop
-from tests.benchmarks.alone.moving.conversation import Conversation
 from tests.benchmarks.alone.moving.pods import PATIENCE_SECONDS, MovePods
 from tests.benchmarks.alone.moving.writer import SHORT_SECONDS
+from tests.benchmarks.harness.conversation import Conversation
 from tests.benchmarks.harness.measured import Figures, percentile
 from tests.benchmarks.harness.tree import Tree, wait
 

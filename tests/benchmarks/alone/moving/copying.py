@@ -18,8 +18,8 @@ from typing import Final
 
 from podwork_pods.mover.states import MoveState
 from tests.benchmarks.alone.moving import shop
-from tests.benchmarks.alone.moving.conversation import Conversation
 from tests.benchmarks.alone.moving.pods import PATIENCE_SECONDS, A, B, MovePods
+from tests.benchmarks.harness.conversation import Conversation
 from tests.benchmarks.harness.measured import Figures
 from tests.benchmarks.harness.trouble import Trouble
 

@@ -12,8 +12,8 @@ import time
 from typing import Final
 
 from tests.benchmarks.alone.moving import shop
-from tests.benchmarks.alone.moving.conversation import Conversation
 from tests.benchmarks.alone.moving.pods import B, MovePods
+from tests.benchmarks.harness.conversation import Conversation
 from tests.benchmarks.harness.marks import Marks
 from tests.benchmarks.harness.measured import Figures, percentile
 from tests.benchmarks.harness.tree import wait

@@ -23,7 +23,7 @@ from podwork_pods.mover.moves import Moves
 from podwork_pods.mover.states import MoveState
 from podwork_pods.topology import Topology
 from tests.benchmarks.alone.moving import shop
-from tests.benchmarks.alone.moving.conversation import serve
+from tests.benchmarks.harness.conversation import serve
 
 TURNS = 20
 """More of them bring a move nowhere."""

@@ -27,8 +27,8 @@ from podwork_pods.mover.moves import Moves
 from podwork_pods.mover.orders import MoveOrders
 from podwork_pods.mover.states import MoveState
 from tests.benchmarks.alone.moving import shop
-from tests.benchmarks.alone.moving.conversation import Conversation
 from tests.benchmarks.harness import cores
+from tests.benchmarks.harness.conversation import Conversation
 from tests.benchmarks.harness.guard import guard
 from tests.benchmarks.harness.stage import Stage
 from tests.benchmarks.harness.tree import Tree, wait

@@ -23,7 +23,7 @@ from podwork.settings import load
 from podwork_ops.composition import Platform, open_platform
 from podwork_pods.driver_errors import is_deadlock, is_lock_timeout
 from tests.benchmarks.alone.moving import shop
-from tests.benchmarks.alone.moving.conversation import serve
+from tests.benchmarks.harness.conversation import serve
 
 AGAIN_SECONDS = 0.002
 SHORT_SECONDS = 0.004

@@ -20,13 +20,19 @@ READY: Final = {"ready": True}
 
 
 class Conversation:
-    """The harness's side; a context manager that ends the program."""
+    """The harness's side; a context manager that ends the program. `on`: the cores that it has."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        on: int | Sequence[int] = cores.ALL,
+    ) -> None:
         self._log = log
         with log.open("wb") as output:
             self._popen = subprocess.Popen(
-                cores.pinned(command, cores.ALL),
+                cores.pinned(command, on),
                 env=dict(environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -57,6 +63,10 @@ class Conversation:
         except OSError as error:
             raise self._ended() from error
         return self._hear(patience_seconds)
+
+    def move(self, on: int | Sequence[int]) -> None:
+        """Let it have other cores."""
+        cores.move(self._popen.pid, on)
 
     def _hear(self, seconds: float) -> dict[str, Any]:
         assert self._popen.stdout is not None
