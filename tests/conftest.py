@@ -28,6 +28,7 @@ from podwork_ops.local.valkey import ValkeyServer
 from podwork_ops.local.zookeeper import ZookeeperServer
 from tests.support.fleets import StartFleet, fleets
 from tests.support.processes import Processes
+from tests.support.sampling import mark_others
 from tests.support.servers import PrivateServers, fresh_chroot, fresh_mariadb, fresh_redis
 
 # No test is decided by a time: this machine may be busy.
@@ -53,7 +54,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs installed servers, so that `-m 'not servers'` runs the rest anywhere."""
+    """Mark what needs installed servers, so that `-m 'not servers'` runs the rest anywhere; and what is slow
+    of the longest files.
+    """
+    mark_others(items)
     for item in items:
         if INSTALLED_SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)

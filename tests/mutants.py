@@ -63,6 +63,7 @@ ENGINE = "tests/integration/test_engine_queues.py tests/integration/test_engine_
 LIMITS = "tests/integration/test_engine_limits.py"
 HOLDS = "tests/integration/test_engine_holds.py"
 LOCKS = "tests/integration/test_engine_locks.py"
+MEMORY = "tests/contract/test_testing_memory.py -k who"
 HAND = "tests/integration/test_engine_interventions.py"
 BEAT = "tests/integration/test_worker_heartbeat.py"
 HANDING = "tests/integration/test_engine_handing.py"
@@ -150,7 +151,10 @@ MUTANTS = [
     _part("rooms", "if id and redis.call('HGET', PARKED, id) == room then", "if id then", "rooms: who has left is passed over", LIMITS + " tests/integration/test_engine_policies_fuzz.py"),
     _part("ending", "if not has_flag(hold, 'C') then return false end", "do return false end", "ending: cancelled stays cancelled", HAND),
     _part("ending", "if lock and string.match(lock, '^(%S+)') == id then", "if lock then", "ending: only one's own lock", LOCKS),
-    _part("ending", "if waiting then", "if false then", "ending: who waits for the end", LOCKS),
+    _part("ending", "if waiting then enter(queue_of(record), shop, { waiting }) end", "", "ending: who waits for the end", LOCKS),
+    _part("ending", "elseif extras.p then outlive(shop, extras.p, id) end", "end", "ending: of a period, too", MEMORY),
+    _part("ending", "then unlock(shop, digest, id) else follow(shop, id) end", "then follow(shop, id) else unlock(shop, digest, id) end", "ending: a period outlives its job", MEMORY),
+    _part("claiming", "'[uwsop]:'", "'[uwso]:'", "claim: a period's end is noted", MEMORY),
     _part("storing", "return redis.call('HEXISTS', JOBS .. shop, owner) == 1 and owner or nil", "return owner", "storing: a lock dies with its job", LOCKS),
     _part("storing", "if redis.call('HEXISTS', JOBS .. shop, id) == 1 then return { 'accepted', id } end", "", "storing: stands in one lane", LOCKS),
     _part("storing", "if owner and lock[3] ~= 'join' then", "if owner then", "storing: a forwarded job is never dropped", LOCKS),

@@ -140,7 +140,6 @@ GUARDS: list[Guard] = [
     _joined("a way back without its log is given up", "served_rows", "            if self._passage.leg == 2:\n                raise GivesUp(error.what) from error\n", "", _ENDS),
     _joined("what is known of a copy is forgotten", "served_rows", "        forget(self._there.engine, self._passage.move_id)\n", "", _ENDS),
     _joined("the registry is asked", "crossings", '"" if registry.connected else', '"" if True else', _ENDS),
-    _joined("none is left uncompared to the next mover", "served_rows", "few = FEW_KEYS if in_haste else 0", "few = FEW_KEYS", _ENDS),
     ("moves: a deadlock while the way is cleared", f"{_MOVER}/rows/passing.py", "                if isinstance(trouble, Clash):\n                    self._clear_way(pulse)\n                    self._applier.clear(self._next_keys(table), lambda: pulse(\"clearing\"))\n                self._copy_table(table, pulse)\n                return\n            except Exception as error:\n", "                self._copy_table(table, pulse)\n                return\n            except Exception as error:\n                if isinstance(error, Clash):\n                    self._clear_way(pulse)\n                    self._applier.clear(self._next_keys(table), lambda: pulse(\"clearing\"))\n", _PACE),
     ("moves: changes keep to the pace", f"{_MOVER}/rows/passing.py", "                self._pace(0, pulse)\n", '                pulse("")\n', _PACE),
     ("moves: in haste nothing does", f"{_MOVER}/rows/passing.py", "            if in_haste:\n", "            if False:\n", _PACE),

@@ -113,6 +113,9 @@ class MoveAccess:
     def copied(self, move: Move) -> dict[str, Any]:
         """Return how many rows the copy of a move's leg has brought so far, of how many, if that is known."""
         total = sum(int(size["rows"]) for size in move.found.get("tables", {}).values())
+        if move.state.is_over:  # what counted them went with it
+            words = f"about {total:,}" if total and move.state is not MoveState.ABORTED else ""
+            return {"rows_copied": None, "rows_total": total or None, "rows_in_words": words}
         try:
             rows, bytes_ = self._copied(move)
         except PodworkError as error:

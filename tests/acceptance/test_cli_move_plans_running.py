@@ -155,6 +155,7 @@ def test_a_canary_that_is_refused_halts_its_plan_until_a_person_lets_it_go_on(
     assert len([order for order in paid(platform, 1) if order // 100 == 201]) == ORDERS_OF_A_SHOP
 
 
+@pytest.mark.slow
 def test_a_plan_that_halted_is_cancelled_for_good(podctl: Podctl, platform: Platform) -> None:
     shops = (301, 302, 303, 304)
     make_shops(platform, shops)

@@ -157,7 +157,7 @@ def test_the_way_back_is_the_same_cut_over_without_a_copy(stand: PaperStand) -> 
         stand.paper.calls.clear()
         turn = stand.turn()
     assert turn == (Ending.OVER, S.REVERSED, 0.0, "nothing is left behind")
-    assert stand.paper.calls == ["settle_first", *AGAIN, "verify", *CUT, *FORWARD, *PURGE]
+    assert stand.paper.calls == ["settle_first", *AGAIN, "verify", "close_up", *CUT, *FORWARD, *PURGE]
     assert stand.check().leg == 2
     assert stand.directory.locate(SHOP) == (A, 3)
     assert stand.now().back_position == "log of 2", "there is one way back"

@@ -90,6 +90,41 @@ def test_what_runs_is_followed_once(both: Both, job: JobClass[Any]) -> None:
     assert both.claim() == 1
 
 
+@pytest.mark.parametrize("way", ["succeed", "follow", "discard", "bury"])
+@pytest.mark.parametrize("job", [REPLACE, AGAIN, PERIOD_REPLACE, PERIOD_AGAIN], ids=lambda job: job.name)
+def test_who_waits_for_an_end_is_let_in_whatever_the_end(both: Both, job: JobClass[Any], way: str) -> None:
+    both.push(job)
+    both.claim()
+    assert both.push(job) == 1
+    both.end(0, way)
+    assert both.claim() == 1
+
+
+@pytest.mark.parametrize("way", ["succeed", "bury"])
+def test_a_period_outlives_its_job_and_who_followed_it(both: Both, way: str) -> None:
+    both.push(PERIOD_AGAIN)
+    both.claim()
+    both.push(PERIOD_AGAIN)
+    both.end(0, way)
+    both.claim()
+    assert both.push(PERIOD_AGAIN) == 0, "the period is not over"
+    both.end(1, "succeed")
+    assert both.push(PERIOD_AGAIN) == 0
+    both.pass_time(23)
+    assert both.push(PERIOD_AGAIN) == 2
+
+
+@pytest.mark.parametrize("job", [PERIOD_REPLACE, PERIOD_AGAIN], ids=lambda job: job.name)
+def test_the_lock_of_a_follower_ends_with_it(both: Both, job: JobClass[Any]) -> None:
+    both.push(job)
+    both.claim()
+    assert both.push(job) == 1
+    both.end(0, "discard")
+    assert both.claim() == 1
+    both.end(1, "succeed")
+    assert both.push(job) == 2
+
+
 @pytest.mark.parametrize("job", [START_DROP, START_AGAIN], ids=lambda job: job.name)
 def test_a_lock_until_start_is_free_at_the_start(both: Both, job: JobClass[Any]) -> None:
     both.push(job)
@@ -217,7 +252,7 @@ def test_the_memory_does_what_the_scripts_do(redis_url: str) -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "60")),
+            max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "25")),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

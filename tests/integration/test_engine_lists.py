@@ -263,7 +263,7 @@ def test_who_stays_ready_is_listed_whatever_the_others_do(valkey_url: str) -> No
     """Pages are read between pushes, claims, returns, cancels, moves to other queues and pauses."""
 
     @settings(
-        max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "60")),
+        max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "30")),
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

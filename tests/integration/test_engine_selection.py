@@ -320,7 +320,7 @@ def test_exactly_the_frozen_jobs_are_touched_whatever_goes_on(
     monkeypatch.setattr(selection_module, "PORTION", 2)
 
     @settings(
-        max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "40")),
+        max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "25")),
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

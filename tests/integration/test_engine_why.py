@@ -153,7 +153,7 @@ def test_a_claim_takes_exactly_what_nothing_is_said_to_stop(valkey_url: str) -> 
     """In random mixes of holds, limits and gates: the claim takes a job if and only if nothing stops it."""
 
     @settings(
-        max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "60")),
+        max_examples=int(os.environ.get("PODWORK_FUZZ_EXAMPLES", "30")),
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

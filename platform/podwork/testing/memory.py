@@ -128,8 +128,9 @@ class MemoryStore(Store):
         return "accepted", job_id
 
     def _owner(self, shop: str, digest: str) -> str | None:
-        owner, until_ms = self._locks.get((shop, digest), (None, 0))
-        return None if until_ms and until_ms <= self._clock.now_ms() else owner
+        owner, until_ms = self._locks.get((shop, digest), ("", 0))
+        lives = until_ms > self._clock.now_ms() if until_ms else self.places.state(owner) != "ended"
+        return owner if owner and lives else None
 
     def _yield(self, owner: str, conflict: str, job_id: str, body: bytes, due_ms: int) -> tuple[str, str]:
         """Answer what becomes of a job whose lock another has."""
@@ -164,6 +165,13 @@ class MemoryStore(Store):
         waiting = self.places.let_in(job_id)
         if waiting is not None:
             self._locks[key] = waiting, 0
+
+    def _outlive(self, job_id: str, digest: str) -> None:
+        """A period's lock stays until its time is over, one that was handed on ends with its job."""
+        if self._locks.get((identity.shop_text(job_id), digest)) == (job_id, 0):
+            self._unlock(job_id, digest)
+        else:
+            self.places.let_in(job_id)
 
     # Running and ending
 
@@ -223,6 +231,8 @@ class MemoryStore(Store):
         extras = _extras(body)
         if digest := extras.get("u") or extras.get("w"):
             self._unlock(buried, digest)
+        elif "p" in extras:
+            self._outlive(buried, extras["p"])
         return 1
 
     def _release(self, incarnation: bytes, *jobs: bytes) -> int:
@@ -246,6 +256,8 @@ class MemoryStore(Store):
         digest = extras.get("u") or extras.get("w") or (outcome != "succeeded" and extras.get("p"))
         if digest:
             self._unlock(ended, digest)
+        elif "p" in extras:
+            self._outlive(ended, extras["p"])
         return True
 
     def _let_go(self, incarnation: bytes, job_id: bytes) -> bool:

@@ -275,6 +275,7 @@ class Runbook:
         if differing:
             raise GivesUp(f"rows differ, though nobody changes them: {', '.join(differing)}")
         self._is_compared = True
+        self._close_up()  # what changed meanwhile need not wait until no job runs
 
     def _close_up(self, *, in_haste: bool = False) -> None:
         self._take("close_up", lambda: self._rows.close_up(self._pulse, in_haste=in_haste))

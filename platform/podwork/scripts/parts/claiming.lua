@@ -25,7 +25,7 @@ end
 
 -- What the process will hold of a job: the time, and what matters at its end.
 local function hold_of(claim, record, slots)
-  local tracked = string.byte(record) ~= 45 and string.find(string.match(record, '^%S+') or '', '[uwso]:')
+  local tracked = string.byte(record) ~= 45 and string.find(string.match(record, '^%S+') or '', '[uwsop]:')
   if not tracked and (not slots or slots == '') then return claim.text end
   return claim.text .. '|' .. (tracked and 'T' or '-') .. '|' .. (slots or '')
 end

@@ -25,15 +25,24 @@ local function let_go(incarnation, id)
   return hold
 end
 
--- Free a lock if the job still has it, and let in the one that waits for this job's end.
+-- Let in the job that waits for this one's end. Answers its id, or nil.
+local function follow(shop, id)
+  local waiting, _, record = next_of('!after:' .. id)
+  if waiting then enter(queue_of(record), shop, { waiting }) end
+  return waiting
+end
+
+-- Free a lock if the job still has it; who waits for this job's end gets it, and is let in.
 local function unlock(shop, digest, id)
   local lock = redis.call('HGET', LOCKS .. shop, digest)
   if lock and string.match(lock, '^(%S+)') == id then redis.call('HDEL', LOCKS .. shop, digest) end
-  local waiting, _, record = next_of('!after:' .. id)
-  if waiting then
-    redis.call('HSET', LOCKS .. shop, digest, waiting .. ' 0')
-    enter(queue_of(record), shop, { waiting })
-  end
+  local waiting = follow(shop, id)
+  if waiting then redis.call('HSET', LOCKS .. shop, digest, waiting .. ' 0') end
+end
+
+-- A period's lock stays until its time is over, one that was handed on ends with its job; who waits is let in.
+local function outlive(shop, digest, id)
+  if redis.call('HGET', LOCKS .. shop, digest) == id .. ' 0' then unlock(shop, digest, id) else follow(shop, id) end
 end
 
 -- The job is no more: delete its record, and what hung on it.
@@ -44,7 +53,7 @@ local function gone(shop, id, record, succeeded)
   if extras.s and succeeded then redis.call('HSET', SUCCESSES, extras.s, now_ms()) end
   if extras.o then end_row(row_of(id, record)) end
   local digest = extras.u or extras.w or (not succeeded and extras.p)
-  if digest then unlock(shop, digest, id) end
+  if digest then unlock(shop, digest, id) elseif extras.p then outlive(shop, extras.p, id) end
 end
 
 -- The parts of a record (record.py): extras, queue, due, attempts, interruptions, reclaims, since, payload, error.
@@ -61,7 +70,11 @@ local function bury(shop, id, record, most, age_ms)
   redis.call('HINCRBY', TOTALS, 'buried', 1)
   if string.byte(record) ~= 45 then
     local extras = extras_of(record)
-    if extras.u or extras.w then unlock(shop, extras.u or extras.w, id) end
+    if extras.u or extras.w then
+      unlock(shop, extras.u or extras.w, id)
+    elseif extras.p then
+      outlive(shop, extras.p, id)
+    end
   end
   local over = redis.call('ZRANGEBYSCORE', DEAD, '-inf', now - age_ms, 'LIMIT', 0, 10)
   if #over == 0 and redis.call('ZCARD', DEAD) > most then over = redis.call('ZRANGE', DEAD, 0, 0) end

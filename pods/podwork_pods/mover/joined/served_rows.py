@@ -121,14 +121,13 @@ class ServedRows:
     def close_up(self, pulse: Pulse, *, in_haste: bool = False) -> None:
         """Step 7, and a look at what was touched: a key that is equal need not be compared under the fence.
 
-        Whoever changes it after that look is noted in the log, so that it is touched again. Where the move
-        may come to rest, none is left to a mover that would not know of it.
+        Whoever changes it after that look is noted in the log, so that it is touched again. Few may be left:
+        a mover that does not know of them compares the ranges itself before its cut-over.
         """
         self._know_definitions()
-        few = FEW_KEYS if in_haste else 0
         for _ in range(CLOSE_UP_ROUNDS):
             self._apply(pulse, in_haste=in_haste)
-            if count(self._touched) <= few:
+            if count(self._touched) <= FEW_KEYS:
                 return
             self._touched = self._differing_touched(pulse)
 
