@@ -65,7 +65,7 @@ _BESIDE = "tests/contract/test_pods_iterations_beside.py"
 GUARDS += [
     _code("no end before it is cut", "runs", " or not run.partitions:", ":", _RUNS),
     _code("cut once", "runs", "        if run.partitions:\n            return run\n", "", _RUNS),
-    _code("a batch begins with the lock", "batch", "partition, run_revision = shard.partitions.lock_with_run(connection, held, told)", "partition, run_revision = held, None", _LOOP + " --timeout 60"),
+    _code("a batch begins with the lock", "batch", "partition, run_revision, leaves_out = shard.partitions.lock_with_run(connection, held, told)", "partition, run_revision, leaves_out = held, None, True", _LOOP + " --timeout 60"),
     _code("new orders are read", "batch", "if known is None or run_revision != told else known", "if known is None else known", _LOOP),
     _code("a setting is a new order", "runs", "return self._write(connection, run, revision=run.revision + 1, **values)", "return self._write(connection, run, **values)", _LOOP),
     _code("a state is a new order", "runs", "return self._write(connection, run, revision=run.revision + 1, **changes, **values)", "return self._write(connection, run, **changes, **values)", _LOOP),

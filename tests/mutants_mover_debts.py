@@ -35,6 +35,13 @@ GUARDS: list[Guard] = [
         "found = connection.execute(query).all()\n        # Then",
         "test_the_cut_waits_for_batches_that_are_under_way",
     ),
+    (
+        "debts: a batch asks whom it leaves out",
+        f"{_RUNS}/batch.py",
+        "shard.left_out.task(connection, opened) if leaves_out else opened.task",
+        "opened.task",
+        f"{_TESTS}::test_what_began_while_the_shop_was_on_its_way_is_owed_whole",
+    ),
     _debt(
         "the target first (debts.first)",
         "debts",
@@ -178,8 +185,8 @@ GUARDS: list[Guard] = [
     _run(
         "who cannot, waits",
         "left_out",
-        "return None if apart is None else",
-        "return opened.task if apart is None else",
+        "before the next batch\n            return None",
+        "before the next batch\n            return opened.task",
         "test_a_run_that_cannot_leave_out_shops_does_no_batch",
     ),
     _run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,11 +11,8 @@ from podwork.interfaces import Route
 from podwork_ops.cli.move_rows import details_of
 from podwork_pods.mover.crossing import Pulse
 from podwork_pods.mover.errors import MoveConflict
-from podwork_pods.mover.joined import comparing, served_rows
-from podwork_pods.mover.joined.served_shard import count
 from podwork_pods.mover.move import Move
 from podwork_pods.mover.mover import Ending
-from podwork_pods.mover.rows.stream.watch import Keys
 from podwork_pods.mover.states import CUTTING, MoveState
 from tests.support.move_paper import at_points
 from tests.support.move_stand import SHOP, A, B, MoveStand, move_stand
@@ -87,25 +83,6 @@ def test_a_row_that_differs_though_nobody_changes_it_is_named_and_never_switched
     rounds = [event.after for event in stand.moves.events(move.id) if event.before == "verifying"]
     assert rounds == ["catchup", "catchup", "aborting"]
     stand.check(Route(A, 1), kept=False)
-
-
-def test_where_a_mover_rests_what_it_has_brought_is_compared(
-    stand: MoveStand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stand.trade(3, 1)
-    move = stand.plan(held=True)
-    assert stand.turn(move).state is S.READY, told(stand, move)
-    compared: list[int] = []
-    real = comparing.differing_touched
-
-    def look(*given: Any) -> Keys:
-        compared.append(count(given[4]))
-        return real(*given)
-
-    monkeypatch.setattr(served_rows, "differing_touched", look)
-    stand.write(1, "changed while it is held")
-    assert stand.turn(move).state is S.READY, told(stand, move)
-    assert compared == [1], "the next mover does not know of it"
 
 
 # What is remembered of a move

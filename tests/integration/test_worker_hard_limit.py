@@ -102,7 +102,7 @@ def test_in_threads_others_are_given_back_after_the_drain_time(run: IsolatedRun)
     assert_failed_once(run, stuck)
     again = found(run, neighbour)
     assert (again.attempts, again.interruptions, again.reclaims) == (0, 1, 0)
-    assert not is_alive(old)
+    until(lambda: not is_alive(old), message="the old child ends")
 
 
 def test_a_worker_that_drains_does_not_wait_for_an_overdue_job(run: IsolatedRun) -> None:

@@ -4,7 +4,7 @@ Owns: `do_batch`, and the order of its steps:
 
 1. lock the partition's row, and refuse if its lease is somebody else's (`PartitionLost`)
 2. read what the run was told, if that has changed; if it is not to go on, nothing is done
-3. of a pod's run: read which shops it leaves out; if it cannot, nothing is done
+3. of a pod's run, if any are: read which shops it leaves out; if it cannot, nothing is done
 4. read the next rows, behind the cursor that was committed last
 5. let the job work on them
 6. write the cursor and the counts
@@ -67,11 +67,11 @@ def do_batch(
     with shard.open(opened.run.shop_id) as session:
         connection = session.connection()
         told = None if known is None else known.revision
-        partition, run_revision = shard.partitions.lock_with_run(connection, held, told)
+        partition, run_revision, leaves_out = shard.partitions.lock_with_run(connection, held, told)
         orders = shard.runs.orders(connection, run_id) if known is None or run_revision != told else known
         if not may_go_on(partition, orders):
             return Did(partition, orders, None)
-        task = shard.left_out.task(connection, opened)
+        task = shard.left_out.task(connection, opened) if leaves_out else opened.task
         if task is None:
             return Did(partition, orders, None)
         portion = read_portion(task, connection, partition.slice, partition.cursor, limit)

@@ -14,6 +14,7 @@ shop that was left out (`mover.joined`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,8 @@ OWN_JOBS: Final = "podwork."
 """Jobs of podwork's own work on tables as such, such as an online copy: on every row, whoever's it is."""
 LOOK_SECONDS: Final = 5.0
 NAMED_SHOPS: Final = 3
+FRESH_SECONDS: Final = 1.0
+MOST_RUNS: Final = 1_000
 
 _COLUMN: Final = left_out.c
 _CONCERNED: Final = Prepared(
@@ -47,23 +50,36 @@ class LeftOut:
 
     def __init__(self, pod_id: int, single: Callable[[], Engine]) -> None:
         self._statements = Statements(pod_id, single)
+        self._asked_again: dict[str, float] = {}
 
     def task(self, connection: Connection, opened: Opened) -> Task | None:
         """Return what a batch of the run does, under its partition's lock; None: nothing for now."""
         if not _asks(opened.run) or not _shops(connection, opened.run):
             return opened.task
         apart = opened.task.apart
-        return None if apart is None else opened.task._replace(collection=apart)
+        if apart is None:
+            self._asked_again.pop(opened.run.id, None)  # `held` is to say so before the next batch
+            return None
+        return opened.task._replace(collection=apart)
 
     def held(self, opened: Opened, throttled: Callable[[], Held | None]) -> Callable[[], Held | None]:
-        """Return what says why a run has to wait: as `throttled`, or for shops that it cannot leave out."""
+        """Return what says why a run has to wait: as `throttled`, or for shops that it cannot leave out.
+
+        For a second nobody is asked again where there were none: what counts is what each batch sees.
+        """
         if not _asks(opened.run) or opened.task.apart is not None:
             return throttled
 
         def held() -> Held | None:
+            now, run_id = time.monotonic(), opened.run.id
+            if now < self._asked_again.get(run_id, 0.0):
+                return throttled()
             with self._statements.reading() as connection:
                 shops = _shops(connection, opened.run)
             if not shops:
+                if len(self._asked_again) >= MOST_RUNS:
+                    self._asked_again.clear()
+                self._asked_again[run_id] = now + FRESH_SECONDS
                 return throttled()
             named = ", ".join(map(str, shops))
             why = f"shops are moving, or their rows are kept: {named}; it cannot leave them out"

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from podwork_pods.iteration.errors import PartitionLost
 from podwork_pods.iteration.partition import COLUMNS, Partition, PartitionState, read
 from podwork_pods.iteration.prepared import Prepared
-from podwork_pods.iteration.schema import partitions, runs
+from podwork_pods.iteration.schema import left_out, partitions, runs
 
 _COLUMN: Final = partitions.c
 THIS: Final = (_COLUMN.run_id == bindparam("of_run"), _COLUMN.number == bindparam("of_number"))
@@ -30,6 +30,15 @@ HELD: Final = (
 # The run's row is only read: batches of other partitions must not wait for this one. It hangs on the
 # partition's, so that it is read after the wait for that one, and says what was committed meanwhile.
 _TOLD: Final = select(runs.c.revision).where(runs.c.id == _COLUMN.run_id).correlate(partitions)
+# Whether the run is one over the pod and any shop is left out by anybody: hardly ever, and then it is looked
+# at closely (`left_out`). It hangs on the partition's row, too.
+_LEAVES_OUT: Final = (
+    select(literal_column("1"))
+    .select_from(left_out.join(runs, runs.c.shop_id.is_(None)))
+    .where(runs.c.id == _COLUMN.run_id)
+    .correlate(partitions)
+    .exists()
+)
 # What decides, and the revisions of the rest. Reading both rows whole, in every batch, costs a round trip
 # more, and 30 columns that the driver takes apart one by one.
 LOCK: Final = Prepared(
@@ -38,6 +47,7 @@ LOCK: Final = Prepared(
         _COLUMN.lease_epoch,
         _COLUMN.state,
         _TOLD.scalar_subquery().label("run_revision"),
+        _LEAVES_OUT.label("leaves_out"),
     )
     .where(*THIS)
     .with_for_update()
@@ -47,10 +57,14 @@ _FORCED: Final = select(runs.c.forced).where(runs.c.id == bindparam("of_run"))
 
 
 class Locked(NamedTuple):
-    """A partition that a transaction holds, as it is, and the revision that its run had then."""
+    """A partition that a transaction holds, as it is, and the revision that its run had then.
+
+    `leaves_out`: it is a run over the pod, and some run leaves out a shop.
+    """
 
     partition: Partition
     run_revision: int
+    leaves_out: bool
 
 
 def lock(connection: Connection, partition: Partition, told_revision: int | None) -> Locked:
@@ -70,7 +84,7 @@ def lock(connection: Connection, partition: Partition, told_revision: int | None
         forced = connection.execute(_FORCED, at).scalar()
         if forced is None or now.lease_forced < forced:
             raise lost(partition, "the run was forced since")
-    return Locked(now, found.run_revision)
+    return Locked(now, found.run_revision, bool(found.leaves_out))
 
 
 def bound(partition: Partition) -> dict[str, Any]:
