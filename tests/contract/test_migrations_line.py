@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from podwork import points
@@ -344,19 +344,27 @@ def test_whose_connection_is_killed_has_lost_the_line(mariadb: MigrationStand) -
         mariadb.column("SELECT id FROM stray")
 
 
+def look_and_clear_up(
+    stand: MigrationStand, turn: Turn, clear_up: Callable[[Connection], object]
+) -> Callable[[], None]:
+    """Return a look whose connection is killed, and which then clears up on it."""
+
+    def look() -> None:
+        with turn.looking() as connection:
+            kill_holder(stand)
+            try:
+                connection.execute(text("SELECT 1"))
+            finally:
+                clear_up(connection)
+
+    return look
+
+
 def test_who_clears_up_on_a_connection_that_was_killed_has_lost_the_line_too(mariadb: MigrationStand) -> None:
     """What is done on it afterwards fails in words of its own; that is no fault of the migration."""
     with mariadb.line.enter("anna") as turn:
         assert turn is not None
-
-        def look() -> None:
-            with turn.looking() as connection:
-                kill_holder(mariadb)
-                try:
-                    connection.execute(text("SELECT 1"))
-                finally:
-                    connection.execute(text("SELECT 2"))
-
+        look = look_and_clear_up(mariadb, turn, lambda connection: connection.execute(text("SELECT 2")))
         with pytest.raises(LineLost, match="its connection was lost"):
             look()
 
@@ -365,15 +373,7 @@ def test_who_has_cleared_up_on_a_lost_connection_gets_no_other_in_its_place(mari
     """After a rollback SQLAlchemy would connect again: without the lock, and without what was set."""
     with mariadb.line.enter("anna") as turn:
         assert turn is not None
-
-        def look() -> None:
-            with turn.looking() as connection:
-                kill_holder(mariadb)
-                try:
-                    connection.execute(text("SELECT 1"))
-                finally:
-                    connection.rollback()
-
+        look = look_and_clear_up(mariadb, turn, Connection.rollback)
         for use in (look, lambda: turn.ask("SELECT 1"), lambda: turn.set_session("wait_timeout", 9)):
             with pytest.raises(LineLost, match="its connection was lost"):
                 use()

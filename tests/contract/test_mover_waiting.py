@@ -112,7 +112,7 @@ class Shards:
             nothing,
             lambda pod_id: Pod(pod_id, "sqlite:///a", "redis://a"),
             lambda _pod_id: nothing,
-            SimpleNamespace(in_the_way=lambda: self.runs),  # type: ignore[arg-type]
+            SimpleNamespace(in_the_way=lambda: self.runs),  # type: ignore[arg-type]  # all that is asked of it
             [self._look_further],
         ).look()
 

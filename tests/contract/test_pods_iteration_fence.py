@@ -312,7 +312,7 @@ WRITES: dict[str, Callable[[Leases, Partition], object]] = {
     "attempt_failed": lambda leases, held: leases.attempt_failed(held, "bad", 1),
     "trial_failed": lambda leases, held: leases.trial_failed(held, "bad"),
     **{
-        f"release {why}": lambda leases, held, why=why: leases.release(held, why, "bad")  # type: ignore[misc]
+        f"release {why}": lambda leases, held, why=why: leases.release(held, why, "bad")  # type: ignore[misc]  # a bound default
         for why in Leaving
     },
 }

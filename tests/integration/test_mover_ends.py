@@ -14,7 +14,7 @@ from podwork_pods.mover.errors import MoveConflict
 from podwork_pods.mover.move import Move
 from podwork_pods.mover.mover import Ending
 from podwork_pods.mover.states import CUTTING, MoveState
-from tests.support.move_paper import at_points
+from tests.support.move_paper import Killed, at_points, once
 from tests.support.move_stand import SHOP, A, B, MoveStand, move_stand
 from tests.support.servers import PrivateServers, fresh_redis
 
@@ -36,22 +36,6 @@ def embedded(tmp_path: Path, private_servers: PrivateServers) -> Iterator[MoveSt
     made = move_stand(tmp_path, redis)
     yield made
     made.close()
-
-
-class Killed(BaseException):
-    """The mover's process is gone."""
-
-
-def once(name: str, act: Callable[[], None]) -> Callable[[str], None]:
-    """Return a hook that acts at the point's first time."""
-    left = [name]
-
-    def hook(point: str) -> None:
-        if left and point == name:
-            left.clear()
-            act()
-
-    return hook
 
 
 def told(stand: MoveStand, move: Move) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from podwork_pods.mover import runbook
 from podwork_pods.mover.move import Move
 from podwork_pods.mover.mover import Ending
 from podwork_pods.mover.states import MoveState
-from tests.support.move_paper import at_points
+from tests.support.move_paper import Killed, at_points, once
 from tests.support.move_stand import SHOP, A, B, MoveStand, move_stand, ship
 from tests.support.servers import PrivateServers, fresh_redis
 
@@ -134,22 +134,6 @@ def cases(names: list[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         ("stand", "name"), [("embedded", name) for name in names] + served, indirect=["stand"]
     )
-
-
-class Killed(BaseException):
-    """The mover's process is gone."""
-
-
-def once(name: str, act: Callable[[], None]) -> Callable[[str], None]:
-    """Return a hook that acts at the point's first time."""
-    left = [name]
-
-    def hook(point: str) -> None:
-        if left and point == name:
-            left.clear()
-            act()
-
-    return hook
 
 
 @cases(KILLED)

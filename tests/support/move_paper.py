@@ -419,6 +419,18 @@ def at_points(act: Callable[[str], None]) -> Iterator[None]:
         points.install(None)
 
 
+def once(name: str, act: Callable[[], None]) -> Callable[[str], None]:
+    """Return a hook that acts at the point's first time."""
+    left = [name]
+
+    def hook(point: str) -> None:
+        if left and point == name:
+            left.clear()
+            act()
+
+    return hook
+
+
 def paper_stand(folder: Path) -> PaperStand:
     """Return one whose directory is a file."""
     return PaperStand(f"sqlite:///{folder}/directory.db")
