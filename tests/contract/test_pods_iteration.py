@@ -18,6 +18,7 @@ from podwork_pods.errors import ShardUnprepared
 from podwork_pods.iteration import left_out
 from podwork_pods.iteration.errors import PartitionLost, UnknownRun
 from podwork_pods.iteration.partition import Leaving, Partition, PartitionState
+from podwork_pods.iteration.remembered import Locked
 from podwork_pods.iteration.run import NewRun
 from tests.support.iteration_stand import (
     NOW,
@@ -326,7 +327,10 @@ def test_the_run_can_be_told_to_stop_while_batches_are_under_way(impatient: Iter
         assert impatient.runs.orders(connection, RUN).state is RunState.PAUSING
 
 
-def test_a_batch_that_waited_for_its_lock_knows_what_the_run_was_told_meanwhile(mariadb_url: str) -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_batch_that_waited_for_its_lock_knows_what_the_run_was_told_meanwhile(
+    mariadb_url: str, is_first: bool
+) -> None:
     """SQLite has one writer at a time: nobody can tell a run anything while a batch waits."""
     stand = IterationStand(mariadb_url)
     stand.prepare(rows=40)
@@ -337,7 +341,8 @@ def test_a_batch_that_waited_for_its_lock_knows_what_the_run_was_told_meanwhile(
 
     def begin_batch() -> None:
         with stand.engine.begin() as connection:
-            seen.append(stand.partitions.lock_with_run(connection, held)[1:])
+            told = None if is_first else before
+            seen.append(stand.partitions.lock_with_run(connection, held, told)[1:])
 
     with stand.engine.begin() as connection:
         stand.partitions.lock(connection, held)
@@ -348,6 +353,58 @@ def test_a_batch_that_waited_for_its_lock_knows_what_the_run_was_told_meanwhile(
         left_out.add(connection, 7, {left_out.ANY})  # as a mover does, that holds the partitions
     batch.join()
     assert seen == [(before + 1, True)]
+    stand.close()
+
+
+def test_what_is_remembered_of_a_partition_is_believed_while_nothing_has_changed(
+    stand: IterationStand,
+) -> None:
+    stand.start(parallel=1)
+    held, told = stand.take("a"), stand.run().revision
+
+    def locked(known: Partition) -> Locked:
+        with stand.engine.begin() as connection:
+            return stand.partitions.lock_with_run(connection, known, told)
+
+    assert locked(held) == (held, told, False)
+    stand.split(0)
+    shorter = locked(held)
+    assert shorter.partition.slice != held.slice
+    assert locked(shorter.partition) == shorter
+    with stand.engine.begin() as connection:
+        left_out.add(connection, 7, {left_out.ANY})
+    assert locked(shorter.partition).leaves_out
+    with stand.engine.begin() as connection:
+        left_out.lift(connection, 7)
+    stand.transition(RunState.PAUSING)
+    assert locked(shorter.partition).run_revision == told + 1
+    told += 1
+    assert locked(shorter.partition) == (shorter.partition, told, False)
+    assert stand.leases.release(shorter.partition, Leaving.YIELDED)
+    given_back = stand.read(0)
+    with pytest.raises(PartitionLost, match="given back"):
+        locked(given_back)
+    stand.transition(RunState.PAUSED)
+    stand.transition(RunState.ENQUEUED)
+    stand.transition(RunState.RUNNING)
+    told = stand.run().revision
+    again = stand.take("b")
+    with pytest.raises(PartitionLost, match="b took it"):
+        locked(again._replace(lease_epoch=again.lease_epoch - 1))
+
+
+def test_what_is_remembered_is_locked(mariadb_url: str) -> None:
+    stand = IterationStand(mariadb_url)
+    stand.prepare(rows=40)
+    stand.start()
+    held, told = stand.take("a"), stand.run().revision
+    with stand.engine.begin() as connection:
+        stand.partitions.lock_with_run(connection, held, told)
+        split = threading.Thread(target=stand.split, args=[0])
+        split.start()
+        until(lambda: waits_for_a_lock(mariadb_url), message="whoever would split it waits")
+        stand.transition(RunState.PAUSING)  # waits for nobody
+    split.join()
     stand.close()
 
 

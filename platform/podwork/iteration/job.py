@@ -61,7 +61,7 @@ class IterationJob(Job):
     """How long a batch should take; its size follows."""
     batch_size: ClassVar[int] = 100
     """How many rows the first batch holds."""
-    most_rows: ClassVar[int] = 10_000
+    most_rows: ClassVar[int] = 20_000
     """How many rows a batch holds at most."""
     least_rows: ClassVar[int] = 1
     """A batch that was too slow does not get smaller than this; one that failed does."""

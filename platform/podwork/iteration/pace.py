@@ -43,7 +43,7 @@ class Pace:
     """
 
     def __init__(
-        self, target_seconds: float = 0.2, size: int = 100, least: int = 1, most: int = 10_000
+        self, target_seconds: float = 0.2, size: int = 100, least: int = 1, most: int = 20_000
     ) -> None:
         self.target_seconds = target_seconds
         self.least = least

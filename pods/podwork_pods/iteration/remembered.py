@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, bindparam, literal_column, select, update
 
 from podwork_pods.iteration.errors import PartitionLost
 from podwork_pods.iteration.partition import COLUMNS, Partition, PartitionState, read
@@ -52,6 +52,18 @@ LOCK: Final = Prepared(
     .where(*THIS)
     .with_for_update()
 )
+# In most batches nothing is new, and then a statement that has no rows as its answer locks the row, too, for
+# two thirds of what `LOCK` costs. It changes nothing, so that it is in no log.
+_AS_REMEMBERED: Final = Prepared(
+    update(partitions)
+    .where(
+        *HELD,
+        _COLUMN.revision == bindparam("at_revision"),
+        _TOLD.scalar_subquery() == bindparam("told_revision"),
+        ~_LEAVES_OUT,
+    )
+    .values(revision=_COLUMN.revision)
+)
 READ: Final = select(*COLUMNS).where(*THIS)
 _FORCED: Final = select(runs.c.forced).where(runs.c.id == bindparam("of_run"))
 
@@ -69,6 +81,8 @@ class Locked(NamedTuple):
 
 def lock(connection: Connection, partition: Partition, told_revision: int | None) -> Locked:
     """Hold a partition until the transaction ends; see `Partitions.lock_with_run`. Raises PartitionLost."""
+    if told_revision is not None and _is_as_remembered(connection, partition, told_revision):
+        return Locked(partition, told_revision, leaves_out=False)
     at = {"of_run": partition.run_id, "of_number": partition.number}
     found = LOCK.execute(connection, at).first()
     if found is None:
@@ -94,6 +108,12 @@ def bound(partition: Partition) -> dict[str, Any]:
         "of_number": partition.number,
         "under_epoch": partition.lease_epoch,
     }
+
+
+def _is_as_remembered(connection: Connection, partition: Partition, told_revision: int) -> bool:
+    """Hold the partition; return whether neither it nor its run has changed, and no shop is left out."""
+    known = {**bound(partition), "at_revision": partition.revision, "told_revision": told_revision}
+    return _AS_REMEMBERED.execute(connection, known).rowcount == 1
 
 
 def lost(partition: Partition, why: str) -> PartitionLost:

@@ -15,7 +15,7 @@ from podwork import App, Collection, Cursor, IterationJob
 from podwork_pods import rows
 from podwork_pods.iteration.throttles import HistoryLength, ThreadsRunning
 
-CHOSEN_ROWS: Final = 10_000
+CHOSEN_ROWS: Final = 20_000
 """Rows of a batch in the contest: what pacing by its defaults comes to on this table (`paced_rows`)."""
 SMALL_ROWS: Final = 1_000
 SLOW_SECONDS: Final = 0.2

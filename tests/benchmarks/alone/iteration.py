@@ -7,7 +7,7 @@ loop or the worker the other. They go through the table in turns, in an order th
 of the round's times. `cpu_share` is the same of processor time, client and database together: on a machine
 with other work it says more. Both have batches of one size, of which there are two:
 
-- 10,000 rows (`share`): what podwork's own pacing comes to here by its defaults (`paced_rows`, measured in
+- 20,000 rows (`share`): what podwork's own pacing comes to here by its defaults (`paced_rows`, measured in
   the same round): ever more rows, as the target is 200 ms, up to the clamp of a class that says nothing else.
 - 1,000 rows (`small_share`), a figure without a target: what a batch costs more than by hand, it costs at any
   size (`batch_more_us`).
@@ -42,7 +42,7 @@ from tests.benchmarks.harness.stage import Stage
 from tests.benchmarks.harness.tree import Tree
 
 ROWS, FEWEST_ROWS = 1_000_000, 40_000
-NOTE = "batches of 10,000 rows, as podwork's own pacing chooses; with 1,000 see small_share"
+NOTE = "batches of 20,000 rows, as podwork's own pacing chooses; with 1,000 see small_share"
 CURVE_NOTE = "" if cores.COUNT > 2 else f"{cores.COUNT} cores, which the database shares"
 TURNS, FEW_TURNS = 4, 1
 """Pairs of passes in a round: where the ratio is near its target, and where it is not."""
