@@ -41,7 +41,13 @@ def bind(settings: Settings, app: App, topology: Topology) -> None:
         from podwork_pods.mover.joined.crossings import Crossings  # noqa: PLC0415 - with a mover's first turn
 
         tables = load_tables(settings.moves.tables)
-        return Moves(topology.directory), Crossings(topology, tables, further_looks(settings, topology))
+        crossings = Crossings(
+            topology,
+            tables,
+            further_looks(settings, topology),
+            small_rows=settings.moves.small_rows,
+        )
+        return Moves(topology.directory), crossings
 
     service.bind(app, parts)
 

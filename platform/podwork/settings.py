@@ -233,6 +233,13 @@ class MovesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ""
     queue: Annotated[str, Meta(description="The queue in which the jobs that move shops wait.")] = "critical"
+    small_rows: Annotated[
+        Count,
+        Meta(
+            description="A shop with up to so many rows on MariaDB or MySQL is copied while its writes stand "
+            "still, for some milliseconds, and its changes need not be followed; 0: every shop's are."
+        ),
+    ] = 500
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

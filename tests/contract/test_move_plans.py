@@ -13,7 +13,7 @@ from podwork.settings import ShardSettings
 from podwork.testing.clock import VirtualClock
 from podwork_pods.directory import Directory
 from podwork_pods.mover import schema
-from podwork_pods.mover.move import Wanted
+from podwork_pods.mover.move import Move, Wanted
 from podwork_pods.mover.moves import Moves
 from podwork_pods.mover.orders import MoveOrders
 from podwork_pods.mover.plans import rows
@@ -112,6 +112,24 @@ def test_planned_shops_become_moves_as_the_plan_says(stand: PlansStand) -> None:
         ("anna", "running"),
         ("the plan itself", "ended"),
     ]
+
+
+def test_a_move_that_begins_is_told_of_when_it_is_committed(stand: PlansStand) -> None:
+    told: list[tuple[int, MoveState]] = []
+
+    def start(move: Move) -> None:
+        told.append((move.shop_id, Moves(stand.directory).get(move.id).state))
+        if len(told) == 2:
+            raise RuntimeError("its pod does not answer")
+
+    plan = stand.make([5, 3, 99], concurrency=2, canary=0.0)
+    with pytest.raises(RuntimeError):
+        PlanTurns(stand.moves, stand.pods, start).turn()
+    assert told == [(5, S.PLANNED), (3, S.PLANNED)]
+    assert stand.begun(plan) == [5, 3], "they have begun all the same"
+    stand.put(plan, S.REVERSIBLE)
+    assert PlanTurns(stand.moves, stand.pods, start).turn() == 0, "there is no such shop"
+    assert len(told) == 2
 
 
 def test_only_so_many_are_under_way_at_once(stand: PlansStand) -> None:

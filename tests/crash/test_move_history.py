@@ -32,6 +32,7 @@ MANY_SHOPS = (SHOP, 11, 12, 13, 14)
 LOOK_SECONDS = 0.1
 KILL_SECONDS = 12.0
 MOVES = 50
+SMALL_ROWS = 250
 MANY_MOVES = int(os.environ.get("PODWORK_MOVES", "1000"))
 
 # The checker finds what it is there for.
@@ -105,7 +106,8 @@ def wandering(
 ) -> Iterator[MoveFleet]:
     servers = {A: private_servers.redis(), B: private_servers.valkey()}
     redis = {pod: fresh_redis(private_servers, server) for pod, server in servers.items()}
-    with move_fleet(tmp_path, processes, mariadb_url, redis, MANY_SHOPS) as made:
+    # They grow: the first moves go the short way, later ones are followed.
+    with move_fleet(tmp_path, processes, mariadb_url, redis, MANY_SHOPS, small_rows=SMALL_ROWS) as made:
         service.declare(trading_shop.app, "critical")
         made.start_workers(movers=True)
         yield made

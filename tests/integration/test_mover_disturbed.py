@@ -11,7 +11,7 @@ import pytest
 from podwork import points
 from podwork.interfaces import Route
 from podwork_pods.mover.crossing import GivesUp
-from podwork_pods.mover.joined import served_rows
+from podwork_pods.mover.joined import followed_copy
 from podwork_pods.mover.states import MoveState
 from tests.support.move_stand import SHOP, A, B, MoveStand, move_stand
 from tests.support.servers import PrivateServers, fresh_redis
@@ -87,7 +87,7 @@ def test_a_row_that_changes_all_the_time_does_not_stop_the_verification(stand: M
 def test_a_key_that_differs_before_the_fence_closes_is_looked_at_under_it(
     stand: MoveStand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served_rows, "FEW_KEYS", 0)
+    monkeypatch.setattr(followed_copy, "FEW_KEYS", 0)
     stand.trade(3, 1)
     move = stand.plan()
     stand.write(1, "as it is")
@@ -142,7 +142,7 @@ def test_a_shop_does_not_go_back_to_rows_that_somebody_has_written_to(stand: Mov
 def test_a_key_that_was_seen_equal_and_changes_again_arrives(
     stand: MoveStand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served_rows, "FEW_KEYS", 0)
+    monkeypatch.setattr(followed_copy, "FEW_KEYS", 0)
     stand.trade(3, 1)
     move = stand.plan()
 

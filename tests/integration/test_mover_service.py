@@ -23,6 +23,9 @@ from podwork_pods.mover import service
 from podwork_pods.mover.move import Move, Wanted
 from podwork_pods.mover.moves import Moves
 from podwork_pods.mover.orders import MoveOrders
+from podwork_pods.mover.plans.plan import PlanOptions
+from podwork_pods.mover.plans.plans import MovePlans
+from podwork_pods.mover.plans.selection import Choice
 from podwork_pods.mover.reconciler import Reconciler
 from podwork_pods.mover.states import MoveState
 from podwork_pods.mover.sweeper import Sweeper
@@ -263,6 +266,32 @@ def test_a_redis_that_does_not_answer_keeps_nobody_else_from_being_swept(
     assert swept.turn() == 1
     assert "nothing is swept" in caplog.text
     assert moved.gate(B).startswith("open 2")
+
+
+def test_who_begins_a_plan_s_moves_pushes_them_to_their_target_and_looks_again_soon(
+    stand: MoveStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = bound(stand)
+    topology = stand.topology
+    choice = Choice(SHOP, A, B, 1)
+    MovePlans(topology.directory).make([choice], PlanOptions(canary=0.0), aim="pod 1 is left", by="anna")
+    make = service.moves_service(
+        app, stand.moves, A, topology.shard_fence, topology.queues, topology.roster.pods
+    )
+    thread = make(SimpleNamespace(life=SimpleNamespace(is_leader=True)))  # type: ignore[arg-type]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: 100.0 + 3.0 * len(slept))
+    monkeypatch.setattr(service, "time", clock)
+    with pytest.raises(KeyboardInterrupt):
+        thread.work()
+    assert topology.connections.store(B).command("HLEN", keys.jobs("pod")) == 1, "A's leader pushed it to B"
+    assert slept == [service.BUSY_SECONDS, service.BUSY_SECONDS, service.LOOK_SECONDS]
 
 
 def test_the_thread_says_trouble_once_and_goes_on(

@@ -314,8 +314,12 @@ def move_fleet(
     redis: Mapping[int, str],
     shops: Sequence[int] = (SHOP,),
     adjust: Callable[[str], str] = lambda config: config,
+    small_rows: int = 0,
 ) -> Iterator[MoveFleet]:
-    """Yield a fleet: databases beside the URL's, these Redis; `adjust` may change the settings file."""
+    """Yield a fleet: databases beside the URL's, these Redis; `adjust` may change the settings file.
+
+    `small_rows`: a shop with as many goes the short way.
+    """
     config = folder / "moves.toml"
     config.write_text(
         adjust(
@@ -323,6 +327,7 @@ def move_fleet(
             f'directory_url = "{sibling_database(server_url, "directory")}"\n'
             '[app]\ntarget = "tests.support.trading_shop:app"\n'
             f"[worker]\nlease_seconds = {LEASE_SECONDS}\n[shard]\nlock_wait_seconds = 2\n"
+            f"[moves]\nsmall_rows = {small_rows}\n"
         )
     )
     addresses = [PodAddress(pod, sibling_database(server_url, f"pod{pod}"), redis[pod]) for pod in (A, B)]

@@ -129,9 +129,11 @@ def _run(config: Path, folder: Path, asked: dict[str, Any]) -> None:
 
 def _take_turn(config: Path, asked: dict[str, Any]) -> dict[str, Any]:
     vars(runbook)["AGAIN_SECONDS"] = (0.0, 0.0)  # no test waits for the next try
-    with open_platform(load(file=config, environment={}).settings) as platform:
+    settings = load(file=config, environment={}).settings
+    with open_platform(settings) as platform:
         platform.bind(trading_shop.app)
-        crossings = Crossings(platform.topology, trading_shop.tables)
+        small_rows = settings.moves.small_rows
+        crossings = Crossings(platform.topology, trading_shop.tables, small_rows=small_rows)
         try:
             turn = Mover(Moves(platform.directory), crossings, asked["name"]).turn(asked["move"])
         finally:

@@ -49,11 +49,11 @@ def ship(shop_id: int, order_id: int) -> None:
 class MoveStand:
     """Pods 1 and 2, with a shop on the first one, and another shop on each."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, small_rows: int = 0) -> None:
         self.topology = topology
         self.moves = Moves(topology.directory)
         self.orders = MoveOrders(self.moves)
-        self.crossings = Crossings(topology, TABLES)
+        self.crossings = Crossings(topology, TABLES, small_rows=small_rows)
         self.client = topology.client()
         self.pushed: set[str] = set()
         self.acknowledged: dict[int, str] = {}
@@ -208,12 +208,17 @@ class MoveStand:
         self.topology.close()
 
 
-def move_stand(folder: Path, redis: Mapping[int, str], mariadb_url: str = "") -> MoveStand:
-    """Return a stand over these Redis; its shards are SQLite files, or databases beside the URL's."""
+def move_stand(
+    folder: Path, redis: Mapping[int, str], mariadb_url: str = "", small_rows: int = 0
+) -> MoveStand:
+    """Return a stand over these Redis; its shards are SQLite files, or databases beside the URL's.
+
+    `small_rows`: a shop with as many goes the short way.
+    """
     if mariadb_url:
         shards = {pod_id: sibling_database(mariadb_url, f"shard{pod_id}") for pod_id in (A, B)}
         loaded = settings(f"sqlite:///{folder}/registry.db", mariadb_url)
     else:
         shards = {pod_id: f"sqlite:///{folder}/shard-{pod_id}.db" for pod_id in (A, B)}
         loaded = settings(f"sqlite:///{folder}/registry.db", f"sqlite:///{folder}/directory.db")
-    return MoveStand(prepared_topology(loaded, shards, redis))
+    return MoveStand(prepared_topology(loaded, shards, redis), small_rows)

@@ -43,6 +43,8 @@ JOB: Final = "podwork.move"
 QUEUE: Final = "control"
 STANDBY_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 5.0
+BUSY_SECONDS: Final = 0.2
+"""Who has begun moves of a plan looks again so soon for a while: small ones take less than a second."""
 SWEEP_SECONDS: Final = 15.0
 
 log = logging.getLogger("podwork.mover")
@@ -100,7 +102,9 @@ def moves_service(
     def make(around: Surroundings) -> LifeThread:
         reconciler = Reconciler(store, pod_id, lambda move: push(app, move, pod_id))
         sweeper = Sweeper(store, pod_id, fence, queues)
-        return MovesThread(PlanTurns(store, pods), reconciler, sweeper, around)
+        # The target's workers go first (`reconciler`); the source's leader may be the one who looks.
+        plans = PlanTurns(store, pods, lambda move: push(app, move, move.away_pod))
+        return MovesThread(plans, reconciler, sweeper, around)
 
     return make
 
@@ -115,7 +119,7 @@ class MovesThread(LifeThread):
         self._plans = plans
         self._reconciler = reconciler
         self._sweeper = sweeper
-        self._sweep_at = 0.0
+        self._sweep_at = self._busy_until = 0.0
         self._trouble = ""
 
     def work(self) -> None:
@@ -125,7 +129,7 @@ class MovesThread(LifeThread):
                 time.sleep(STANDBY_SECONDS)
                 continue
             self.turn()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(BUSY_SECONDS if time.monotonic() < self._busy_until else LOOK_SECONDS)
 
     def turn(self) -> None:
         """Look once; what is in the way is said once."""
@@ -136,11 +140,15 @@ class MovesThread(LifeThread):
 
     def _looks(self) -> Iterator[Callable[[], object]]:
         """Yield what is to be done now; what fails does not keep the others from being done."""
-        yield self._plans.turn
+        yield self._plan
         yield self._reconciler.turn
         if time.monotonic() >= self._sweep_at:
             yield self._sweeper.turn
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
+
+    def _plan(self) -> None:
+        if self._plans.turn():
+            self._busy_until = time.monotonic() + LOOK_SECONDS
 
 
 def _tried(look: Callable[[], object]) -> str:

@@ -1,8 +1,8 @@
 """Comparing what two shards on MariaDB or MySQL have of a shop that trades meanwhile.
 
-Owns: `differing_rows`, `differing_touched`. Promises: a row that differs because it has just changed is
-compared again when its change has been brought; what is named differs though nobody has changed it
-meanwhile, so that no further bringing would mend it. Nothing is written. Leaves to others: digests
+Owns: `differing_rows`, `differing_touched`, `differing_tables`. Promises: a row that differs because it has
+just changed is compared again when its change has been brought; what is named differs though nobody has
+changed it meanwhile, so that no further bringing would mend it. Nothing is written. Leaves to others: digests
 (`mover.verify`), bringing, and what follows.
 """
 
@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Engine
 
 from podwork_pods.mover.rows.literals import Key
 from podwork_pods.mover.rows.stream.watch import Keys
-from podwork_pods.mover.tables.keys import Place
+from podwork_pods.mover.tables.digests import check_digests, digest_of
+from podwork_pods.mover.tables.keys import Place, Span
 from podwork_pods.mover.tables.table import MovedTable
+from podwork_pods.mover.tables.values import canonical_session
 from podwork_pods.mover.tables.walking import let_go
 from podwork_pods.mover.verify import compare, compare_keys
 
@@ -84,6 +86,17 @@ def differing_touched(
                 found[table.name] = dict.fromkeys(known or mine)
             between()
     return found
+
+
+def differing_tables(here: Engine, there: Engine, tables: Sequence[MovedTable], shop_id: int) -> list[str]:
+    """Name the tables of which the two have different rows of a shop that stands still, and is small."""
+    with here.connect() as source, there.connect() as target, canonical_session(source, target):
+        check_digests(source, target)
+        return [
+            table.name
+            for table in tables
+            if digest_of(source, table, shop_id, Span()) != digest_of(target, table, shop_id, Span())
+        ]
 
 
 def _named(table: MovedTable, differing: Sequence[Place]) -> str:

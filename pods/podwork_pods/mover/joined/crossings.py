@@ -34,12 +34,27 @@ if TYPE_CHECKING:
 
 
 class Crossings:
-    """Makes crossings for this process's movers; `further` are looked with in preflight, too."""
+    """Makes crossings for this process's movers.
 
-    def __init__(self, topology: Topology, declaration: ShopTables, further: Sequence[Look] = ()) -> None:
+    Args:
+        topology: has the pods. declaration: what the application says of its tables.
+        further: are looked with in preflight, too.
+        small_rows: a shop with so many rows, or fewer, is copied while its writes stand still; 0: none is,
+            but on SQLite, where there is no other way. In a rehearsal nothing stands still.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        declaration: ShopTables,
+        further: Sequence[Look] = (),
+        *,
+        small_rows: int = 0,
+    ) -> None:
         self._topology = topology
         self._further = further
         self._declaration = declaration
+        self._small_rows = small_rows
         self._tailers: dict[int, Tailer] = {}
         self._paces = Paces(topology)
         self._lock = threading.Lock()
@@ -103,6 +118,7 @@ class Crossings:
             self._shard(passage.target, there),
             was_planned=was_planned,
             pace=self._paces.of(move),
+            small_rows=0 if move.is_rehearsal else self._small_rows,
         )
 
     def _shard(self, pod_id: int, engine: Engine) -> ServedShard:

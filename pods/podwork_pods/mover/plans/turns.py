@@ -19,7 +19,7 @@ from sqlalchemy import Connection, func, select
 
 from podwork.points import reach
 from podwork_pods.directory import changes, switch
-from podwork_pods.mover.move import Wanted
+from podwork_pods.mover.move import Move, Wanted
 from podwork_pods.mover.moves import Moves
 from podwork_pods.mover.plans import rows
 from podwork_pods.mover.plans.deciding import Decision, decide
@@ -47,11 +47,22 @@ class Turn(NamedTuple):
 
 
 class PlanTurns:
-    """Lets plans go on. `pods` gives the registry's pods as they are now."""
+    """Lets plans go on.
 
-    def __init__(self, store: Moves, pods: Callable[[], Sequence[Pod]]) -> None:
+    Args:
+        store: the moves. pods: gives the registry's pods as they are now.
+        start: is told of each move that has begun; what it cannot do, the reconciler does later.
+    """
+
+    def __init__(
+        self,
+        store: Moves,
+        pods: Callable[[], Sequence[Pod]],
+        start: Callable[[Move], object] = lambda _: None,
+    ) -> None:
         self._store = store
         self._pods = pods
+        self._start = start
 
     def turn(self) -> int:
         """Look at every plan once; return how many moves have begun.
@@ -63,14 +74,19 @@ class PlanTurns:
         live = directory.read(lambda connection: rows.latest(connection, LIVE))[::-1]
         pods = self._pods() if live else ()
         due = [plan for plan in live if self._is_due(plan, pods)]
-        return sum(directory.write(partial(self._take, plan_id=plan.id, pods=pods)) for plan in due)
+        begun: list[Move] = []
+        for plan in due:
+            begun += directory.write(partial(self._take, plan_id=plan.id, pods=pods))
+        for move in begun:
+            self._start(move)
+        return len(begun)
 
     def _is_due(self, plan: MovePlan, pods: Sequence[Pod]) -> bool:
         """Whether something follows, as it looks without a lock."""
         decision, turns = self._store.directory.read(partial(_look, plan=plan, pods=pods))
         return decision.state is not None or bool(turns)
 
-    def _take(self, connection: Connection, plan_id: int, pods: Sequence[Pod]) -> int:
+    def _take(self, connection: Connection, plan_id: int, pods: Sequence[Pod]) -> list[Move]:
         changes.lock(connection)
         plan = rows.get(connection, plan_id, locked=True)
         reach("plans.turn")
@@ -78,19 +94,19 @@ class PlanTurns:
         now = self._store.directory.clock.now()
         if decision.state is not None:
             enter(connection, plan, decision.state, ITSELF, decision.reason, now)
-        begun = sum(self._begin(connection, plan, turn) for turn in turns)
+        begun = [move for turn in turns if (move := self._begin(connection, plan, turn)) is not None]
         if begun and plan.begun is None:
             rows.change(connection, plan_id, begun=now)
         return begun
 
-    def _begin(self, connection: Connection, plan: MovePlan, turn: Turn) -> bool:
-        """Begin a shop's move, or skip it; return whether it began."""
+    def _begin(self, connection: Connection, plan: MovePlan, turn: Turn) -> Move | None:
+        """Begin a shop's move and return it, or skip it."""
         route = switch.locate(connection, turn.shop_id)
         if route is None or route.pod_id != turn.from_pod:
             where = "there is no such shop" if route is None else f"it is on pod {route.pod_id}"
             why = f"{where}, no more on pod {turn.from_pod}"
             rows.note(connection, plan.id, turn.position, skipped=True, reason=why)
-            return False
+            return None
         wanted = Wanted(
             turn.shop_id,
             turn.to_pod,
@@ -101,7 +117,7 @@ class PlanTurns:
         )
         move = self._store.plan_in(connection, wanted)
         rows.note(connection, plan.id, turn.position, move_id=move.id)
-        return True
+        return move
 
 
 def _look(connection: Connection, plan: MovePlan, pods: Sequence[Pod]) -> tuple[Decision, list[Turn]]:

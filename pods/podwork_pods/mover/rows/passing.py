@@ -98,6 +98,8 @@ class RowPassage:
         if stored is not None and stored.server != server:
             raise SourceReplaced(self.passage.source, stored.server, server)
         if stored is None:
+            if since is None:  # a copy under the fence may have left some, when the shop was smaller
+                delete_rows(self._writer, self._there, self.tables, lambda _: None)
             stored = Followed(server, since or self._snapshot.take())
             self._has_snapshot = since is None
             self._writer.begin()

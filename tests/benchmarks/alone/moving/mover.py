@@ -33,8 +33,8 @@ REST_SECONDS = 0.02
 class Movers:
     """Moves what is asked for."""
 
-    def __init__(self, topology: Topology) -> None:
-        self._crossings = Crossings(topology, shop.tables)
+    def __init__(self, topology: Topology, small_rows: int) -> None:
+        self._crossings = Crossings(topology, shop.tables, small_rows=small_rows)
         self._store = Moves(topology.directory)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +68,9 @@ class Movers:
 
 def main(config: Path) -> None:
     """Move until the harness hangs up."""
-    with open_platform(load(file=config, environment={}).settings) as platform:
-        movers = Movers(platform.topology)
+    settings = load(file=config, environment={}).settings
+    with open_platform(settings) as platform:
+        movers = Movers(platform.topology, settings.moves.small_rows)
         try:
             serve(movers.answer)
         finally:
