@@ -71,7 +71,7 @@ GUARDS: list[Guard] = [
     _in("rows", "what a shop waits for", "return f\"held: {row.held_reason}\" if row.held else str(row.throttle_reason)", 'return ""', _READING),
     ("moves: what passes by itself is waited for", "pods/podwork_pods/mover/runbook.py", "        if found.waits:\n            raise HasToWait(\"; \".join(found.waits))\n", "", _WAITING),
     ("moves: what is waited for is said until it is over", "pods/podwork_pods/mover/mover.py", "self._beat(move.throttle_reason)", 'self._beat("")', _WAITING),
-    ("move plans: leaders let plans go on", "pods/podwork_pods/mover/service.py", "        yield self._plans.turn\n", "", f"{_RUNNING} -k evacuated"),
+    ("move plans: leaders let plans go on", "pods/podwork_pods/mover/service.py", "        yield self._plan\n", "", f"{_RUNNING} -k evacuated"),
     ("moves: what a person has to end is not waited for", "pods/podwork_pods/mover/joined/looking.py", "(each.what for each in seen if not each.passes)", "()", _WAITING),
     ("moves: tables may differ while a migration is under way", "pods/podwork_pods/mover/joined/looking.py", "            return Found(found, {}, waits)\n", "            pass\n", _WAITING),
     ("moves: a migration that begins meanwhile", "pods/podwork_pods/mover/joined/looking.py", "waits = _passing(self._look_further()) if blocked else []", "waits: list[str] = []", _WAITING),
