@@ -8,6 +8,7 @@ import pytest
 
 from podwork import points
 from podwork.errors import PodworkError
+from podwork_migrations.copy import applier
 from podwork_migrations.copy.names import Event, Names
 from podwork_migrations.errors import MigrationFailed
 from podwork_migrations.ledger.states import EntryState
@@ -62,6 +63,31 @@ def test_what_the_copy_cannot_take_is_no_error_of_the_application_and_ends_the_c
         items.finish()
     assert items.rows("SELECT n FROM items WHERE id = 44") == [(None,)]
     assert (items.left_over(), items.entry.artefacts) == ([], ())
+
+
+def test_while_a_run_is_under_way_faults_are_asked_for_each_time_and_the_catalogue_now_and_then(
+    items: CopyStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items.execute("ALTER TABLE items MODIFY COLUMN n INT NULL")
+    items.begin(NO_NULLS)
+    items.until("comparing")
+    items.advance()  # begins the run
+    _drop_trigger(items)
+    items.advance()
+    assert items.stage == "comparing", "it was looked at closely when the run began"
+    items.execute("UPDATE items SET n = NULL WHERE id = 45", "DELETE FROM items WHERE id = 45")
+    monkeypatch.setattr(applier, "CLOSELY_SECONDS", 0.0)
+    items.advance()
+    assert items.stage == "aborting"
+    with pytest.raises(MigrationFailed, match="a trigger is gone"):
+        items.finish()
+    items.note(attempts=2, error="")
+    monkeypatch.undo()
+    items.until("comparing")
+    items.advance()
+    items.execute(NULL_44)
+    items.advance()
+    assert items.stage == "aborting", "what the triggers say is heard at once"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@
 | `refusals` | what is not copied, and why |
 | `build` | the copy, the table of faults, the triggers |
 | `triggers` | what the triggers do |
-| `job`, `chunks`, `runs` | the runs of the copy: rows, pieces of rows, their beginning and end |
+| `job`, `chunks`, `runs`, `params` | the runs: rows, pieces of rows, beginning and end, what they are given |
 | `parts` | where a table is cut for several jobs |
 | `verify` | whether table and copy are equal, in one snapshot |
 | `cutover`, `hold`, `revert`, `abort` | changing places, the time for a way back, the way back, giving up |

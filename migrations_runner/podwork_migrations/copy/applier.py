@@ -25,6 +25,8 @@ with nothing left behind. Leaves to others: the bits.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -35,13 +37,12 @@ from podwork.retry import describe
 from podwork_migrations.applying import Progress, Work
 from podwork_migrations.copy import abort, build, cutover, hold, revert
 from podwork_migrations.copy.build import Changed
-from podwork_migrations.copy.chunks import CopyParams
 from podwork_migrations.copy.cutover import Where
 from podwork_migrations.copy.job import COMPARE, COPY
 from podwork_migrations.copy.journal import TABLE, Journal
+from podwork_migrations.copy.params import compare_params, copy_params
 from podwork_migrations.copy.refusals import CopyRefused
 from podwork_migrations.copy.runs import LOOK_SECONDS, RunStands, begin_run, look, new_run_id
-from podwork_migrations.copy.verify import CompareParams, expressions
 from podwork_migrations.errors import LockBusy, MigrationFailed
 from podwork_migrations.ledger.entry import Direction
 from podwork_pods.iteration.trouble import is_crowded
@@ -89,12 +90,15 @@ UNDONE: Final = frozenset(
     }
 )
 """In these stages an error takes away what was made."""
+CLOSELY_SECONDS: Final = 5.0
+"""So long a run goes on before table, copy and triggers are looked at again: some 20 ms, on both sides."""
 
 
 class OnlineCopy:
     """The applier of the route `copy`."""
 
     def __init__(self) -> None:
+        self._looked_closely: dict[str, float] = {}
         self._bits: Mapping[Stage, Callable[[Journal], Progress]] = {
             Stage.NONE: self._begin,
             Stage.ABORTED: self._begin,
@@ -166,7 +170,7 @@ class OnlineCopy:
         return Progress(Stage.COPYING)
 
     def _copy(self, journal: Journal) -> Progress:
-        return self._run(journal, COPY, _copy_params, Stage.SETTLING)
+        return self._run(journal, COPY, copy_params, Stage.SETTLING)
 
     def _settle(self, journal: Journal) -> Progress:
         cutover.settle(journal)
@@ -177,7 +181,7 @@ class OnlineCopy:
 
     def _compare(self, journal: Journal) -> Progress:
         postponed = journal.work.migration.postpone_cutover
-        return self._run(journal, COMPARE, _compare_params, Stage.POSTPONED if postponed else Stage.READY)
+        return self._run(journal, COMPARE, compare_params, Stage.POSTPONED if postponed else Stage.READY)
 
     def _postpone(self, journal: Journal) -> Progress:
         if (why := self._objection(journal)) is not None:
@@ -265,7 +269,7 @@ class OnlineCopy:
             return Progress(Stage.BACK_COMPARING)
         work = journal.work
         [run_id] = work.entry.run_ids
-        begin_run(work, run_id, COMPARE, _compare_params(journal, revert.both_ways(journal)))
+        begin_run(work, run_id, COMPARE, compare_params(journal, revert.both_ways(journal)))
         stands = look(work, run_id)
         if stands.is_lost:
             raise journal.failed(f"the way back is closed: {stands.reason}")
@@ -288,10 +292,10 @@ class OnlineCopy:
     ) -> Progress:
         """Begin the last of the runs, if it is not there, and see how it is."""
         work, stage = journal.work, Stage.of(journal.work.entry.stage)
-        if (why := self._objection(journal)) is not None:
-            return self._give_up(journal, why)
         run_id = work.entry.run_ids[-1]
         stands = look(work, run_id)
+        if (why := self._trouble(journal, stands)) is not None:
+            return self._give_up(journal, why)
         if stands.state is None:
             begin_run(work, run_id, job_class, params(journal, build.changed(journal)))
             return _waiting(stage, stands)
@@ -301,6 +305,16 @@ class OnlineCopy:
             return _waiting(stage, stands)
         journal.note(following, **({"ready": work.shard.clock.now()} if job_class == COMPARE else {}))
         return Progress(following, rows_done=stands.rows_done, rows_total=stands.rows_total)
+
+    def _trouble(self, journal: Journal, stands: RunStands) -> str | None:
+        """Return why the run is for nothing. What costs a look at the catalogue is asked before it, after it,
+        and now and then: at last it decides whether the copy takes the table's place.
+        """
+        due_at = self._looked_closely.get(journal.work.entry.id, -math.inf) + CLOSELY_SECONDS
+        if stands.is_under_way and time.monotonic() < due_at:
+            return cutover.not_taken(journal)
+        self._looked_closely = {journal.work.entry.id: time.monotonic()}
+        return self._objection(journal)
 
     def _objection(self, journal: Journal) -> str | None:
         try:
@@ -319,30 +333,3 @@ def _waiting(stage: Stage, stands: RunStands) -> Progress:
         stage, wait_seconds=stands.look_again_seconds, note=note,
         rows_done=stands.rows_done, rows_total=stands.rows_total,
     )  # fmt: skip
-
-
-def _copy_params(journal: Journal, both: Changed) -> dict[str, Any]:
-    counter = next((ours.name for _, ours in both.pairs.shared if ours.counts_up), "")
-    if counter and _counts_without_lock(journal):
-        counter = ""
-    names = [[theirs.name, ours.name] for theirs, ours in both.pairs.shared]
-    return CopyParams(
-        both.table.name, both.copy.name, list(both.key.columns), both.key.table_index, names, counter
-    )._asdict()
-
-
-def _compare_params(_journal: Journal, both: Changed) -> dict[str, Any]:
-    key = both.key
-    return CompareParams(
-        both.table.name,
-        both.copy.name,
-        list(key.columns),
-        key.table_index,
-        key.copy_index,
-        expressions(both.pairs),
-    )._asdict()
-
-
-def _counts_without_lock(journal: Journal) -> bool:
-    with journal.work.turn.looking() as connection:
-        return int(connection.exec_driver_sql("SELECT @@innodb_autoinc_lock_mode").scalar_one()) > 1

@@ -1,9 +1,9 @@
 """The cut-over: the copy takes the table's place, in one statement.
 
-Owns: `settle`, `arm`, `objection`, `swap`, `regret`, `where`. Promises: RENAME TABLE changes both names at
-once, after every transaction that wrote to the table has ended, so that the copy has all that was written; it
-is tried again and again with the lock budget, later and later, and after `TRIES` times a person is asked. It
-is done only while the triggers are as they were made, no fault was written down, and the table is the one
+Owns: `settle`, `arm`, `objection`, `not_taken`, `swap`, `regret`, `where`. Promises: RENAME TABLE changes
+both names at once, after every transaction that wrote to the table has ended, so that the copy has all that
+was written; it is tried again and again with the lock budget, later and later, and after `TRIES` times a
+person is asked. It is done only while the triggers are as they were made, no fault was written down, and the table is the one
 that was copied. A fault that is written between that look and RENAME is seen after it, and the table takes
 its place again (`regret`): the application keeps what it wrote, whatever the moment. An answer that was lost
 is not guessed at: the names in the catalogue say whether it was done (`where`). Leaves to others: what comes
@@ -69,7 +69,7 @@ def objection(journal: Journal, both: Changed) -> str | None:
     """Return why the copy must not take the table's place, or None."""
     if source_note(journal, both.table) != journal.source:
         return f"{both.table.name} was changed or emptied by somebody else since the copy began"
-    if (why := _not_taken(journal)) is not None:
+    if (why := not_taken(journal)) is not None:
         return why
     with journal.work.turn.looking() as connection:
         if not are_there(connection, forward(journal, both), journal.names.forward):
@@ -77,7 +77,8 @@ def objection(journal: Journal, both: Changed) -> str | None:
     return None
 
 
-def _not_taken(journal: Journal) -> str | None:
+def not_taken(journal: Journal) -> str | None:
+    """Return what the triggers wrote down that the copy could not take, or None."""
     if faults := journal.faults(journal.names.copy):
         return f"the copy could not take what was written: {'; '.join(map(str, faults))}"
     return None
@@ -136,7 +137,7 @@ def regret(journal: Journal) -> str | None:
     Raises LockBusy. Raises MigrationFailed: neither of the two has all, both are kept for a person.
     """
     names = journal.names
-    if (why := _not_taken(journal)) is None:
+    if (why := not_taken(journal)) is None:
         return None
     if since := journal.faults(names.old):
         raise journal.failed(

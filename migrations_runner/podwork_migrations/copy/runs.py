@@ -49,6 +49,11 @@ class RunStands(NamedTuple):
         return self.state in (RunState.FAILED, RunState.CANCELLED, RunState.CANCELLING)
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether it has begun, and nothing else is known of it."""
+        return self.state is not None and not self.has_succeeded and not self.is_lost
+
+    @property
     def look_again_seconds(self) -> float:
         """Before that nothing new is to be expected of it."""
         return look_seconds(self.age_seconds)
