@@ -135,6 +135,16 @@ def test_kept_rows_that_somebody_has_written_stay_until_a_person_says_otherwise(
     assert stand.check().state is S.DONE
 
 
+def test_the_longer_it_is_reversible_the_more_seldom_it_is_fed(stand: PaperStand) -> None:
+    rests = []
+    for seconds in (0, 120, 480, 300, 86_400):
+        stand.clock.advance(seconds)
+        turn = stand.turn()
+        assert (turn.ending, turn.state) == (Ending.RESTS, S.REVERSIBLE)
+        rests.append(turn.rest_seconds)
+    assert rests == [2.0, 2.0, 10.0, 15.0, 15.0]
+
+
 def test_a_grace_that_is_over_completes_it(stand: PaperStand) -> None:
     stand.orders.abort(stand.move.id, "anna", "anew")
     stand.turn()

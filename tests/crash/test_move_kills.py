@@ -26,6 +26,7 @@ from tests.support.servers import PrivateServers, fresh_redis
 
 ASLEEP_SECONDS = 5.0
 EVERY = int(os.environ.get("PODWORK_EVERY", "1"))
+SMALL_ROWS = 100_000
 MOST_OF_A_NAME = 6
 """So many times a script or a fence's statement is stopped at; what is said more often is a page more."""
 MOST_OF_A_BATCH = 2
@@ -34,11 +35,17 @@ MOST_OF_A_BATCH = 2
 
 @pytest.fixture
 def fleet(
-    tmp_path: Path, processes: Processes, private_servers: PrivateServers, mariadb_url: str
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    processes: Processes,
+    private_servers: PrivateServers,
+    mariadb_url: str,
 ) -> Iterator[MoveFleet]:
+    """Its shop is followed; with a number given as parameter, one of so many rows goes the short way."""
     servers = {A: private_servers.redis(), B: private_servers.valkey()}
     redis = {pod: fresh_redis(private_servers, server) for pod, server in servers.items()}
-    with move_fleet(tmp_path, processes, mariadb_url, redis) as made:
+    small_rows = getattr(request, "param", 0)
+    with move_fleet(tmp_path, processes, mariadb_url, redis, small_rows=small_rows) as made:
         made.start_workers()
         yield made
 
@@ -128,6 +135,13 @@ def test_a_mover_is_killed_and_another_wakes_up_late(fleet: MoveFleet) -> None:
     assert play(fleet, forth, asleep, Point("move.close_here.after"))
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("fleet", [SMALL_ROWS], indirect=True)
+def test_a_mover_of_a_small_shop_is_killed_when_its_copy_is_committed(fleet: MoveFleet) -> None:
+    assert play(fleet, forth, killed, Point("rows.copied"))
+    assert play(fleet, forth, asleep, Point("rows.committed"))
+
+
 def points_of(fleet: MoveFleet, scene: Scene) -> list[Point]:
     """Return the points that a mover passes in a scene: let one pass, and see."""
     with fleet.trading():
@@ -149,9 +163,25 @@ def points_of(fleet: MoveFleet, scene: Scene) -> list[Point]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("fleet", [SMALL_ROWS], indirect=True)
+@pytest.mark.parametrize("fate", [killed, asleep])
+@pytest.mark.parametrize("scene", [forth, undone])
+def test_at_every_point_that_a_mover_of_a_small_shop_passes(
+    fleet: MoveFleet, scene: Scene, fate: Fate
+) -> None:
+    at_every_point(fleet, scene, fate)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("fate", [killed, asleep])
 @pytest.mark.parametrize("scene", SCENES)
 def test_at_every_point_that_a_mover_passes(fleet: MoveFleet, scene: Scene, fate: Fate) -> None:
+    at_every_point(fleet, scene, fate)
+
+
+def at_every_point(fleet: MoveFleet, scene: Scene, fate: Fate) -> None:
+    """Let it happen at each point that a mover passes in the scene, one after the other."""
     points = points_of(fleet, scene)[random.randrange(EVERY) :: EVERY]
     reached = []
     for point in points:

@@ -38,7 +38,10 @@ REST_SECONDS: Final[Mapping[MoveState, float]] = {
     MoveState.REVERSING: 1.0,
     MoveState.REVERSIBLE: 2.0,
 }
-"""How long a move rests where it waits; a person's order ends the rest."""
+"""How long a move rests where it waits; a person's order is found after it at the latest."""
+LONG_REVERSIBLE_REST_SECONDS: Final = 15.0
+REVERSIBLE_SHARE: Final = 1 / 60
+"""Kept rows are fed more and more seldom, the longer they are kept: there may be a thousand such moves."""
 TROUBLE_REST_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = (0.0, 0.1, 0.5, 2.0)
 """After so many failures in a row at one state; then the move rests, and any worker tries again."""
@@ -298,10 +301,12 @@ class Mover:
         if move.back_closed:  # somebody may have written to the kept rows: a person decides, no grace
             self._wait(f"somebody to say complete --despite-stale-writes: no way back, {move.back_closed}")
         over_at = None if move.grace_seconds is None else move.entered + move.grace_seconds
-        if over_at is not None and not waits(move) and self._store.directory.clock.now() >= over_at:
+        now = self._store.directory.clock.now()
+        if over_at is not None and not waits(move) and now >= over_at:
             self._book.complete("its grace is over")
             return
-        self._wait("somebody to say complete or reverse" if over_at is None else "the end of its grace")
+        why = "somebody to say complete or reverse" if over_at is None else "the end of its grace"
+        raise _Rest(_reversible_rest_seconds(now - move.entered), why)
 
     def _fresh(self) -> Move:
         """Read the move again where people's orders are waited for. Raises MoveLost, MoveConflict."""
@@ -319,6 +324,11 @@ class Mover:
 
     def _wait(self, reason: str) -> None:
         raise _Rest(REST_SECONDS[self._book.move.state], reason)
+
+
+def _reversible_rest_seconds(age_seconds: float) -> float:
+    first = REST_SECONDS[MoveState.REVERSIBLE]
+    return min(max(first, age_seconds * REVERSIBLE_SHARE), LONG_REVERSIBLE_REST_SECONDS)
 
 
 def _check_ours(known: Move, found: Move) -> None:
