@@ -12,6 +12,7 @@ _MOVES = "tests/contract/test_mover_moves.py"
 _BOOK = "tests/contract/test_mover_runbook.py"
 _REAL = "tests/integration/test_mover_moves.py"
 _SERVICE = "tests/integration/test_mover_service.py"
+_SHORT = "tests/integration/test_mover_short_way.py"
 _DISTURBED = "tests/integration/test_mover_disturbed.py"
 _ENDS = "tests/integration/test_mover_ends.py"
 _PACE = "tests/contract/test_mover_rows_pace.py"
@@ -114,6 +115,20 @@ GUARDS: list[Guard] = [
     _joined("what differs before the fence is looked at under it", "followed_copy", "self._touched = self._differing_touched(pulse)", "self._touched = {}", _DISTURBED),
     _joined("a table that changes in the cut-over", "known_tables", "        if self._definitions() != self._defined:\n            self._check()\n", "", _DISTURBED),
     _joined("what is compared under the fence", "followed_copy", "            differing = self._differing_touched(lambda _: None)\n", "            differing: Keys = {}\n", _DISTURBED),
+    _joined("short way: what an earlier try has left", "fenced_copy", "                for table in reversed(tables):  # children first\n                    self._writer.delete(table, self._target.keys(table, _ALL))\n", "", _SHORT),
+    _joined("short way: both are compared", "fenced_copy", "            if not differing:\n                return\n", "            return\n", _SHORT),
+    _joined("short way: a late relay", "fenced_copy", "if not tries_left or differing != [outbox.name]:", "if True:", _SHORT),
+    _joined("short way: who is followed stays so", "fenced_copy", "            if Progress(self._written, self._passage).followed() is not None:\n                return False\n", "", _SHORT),
+    _joined("short way: a table that changes", "fenced_copy", "        self._tables.check_under_fence()\n", "", _SHORT),
+    _joined("short way: few rows", "fenced_copy", "keys <= self._most_rows and self._fits()", "self._fits()", _SHORT),
+    _joined("short way: few bytes", "fenced_copy", "return self._bytes <= MOST_BYTES", "return True", _SHORT),
+    _joined("short way: its bytes are paced", "fenced_copy", "self._pace(self._bytes, pulse)", 'pulse("")', _SHORT),
+    _joined("short way: a shop that has grown", "fenced_copy", "        except TooMany as error:\n", "        except ZeroDivisionError as error:\n", _SHORT),
+    _joined("short way: what was read holds nobody up", "fenced_copy", "        self._read.rollback()\n", "", f"{_SHORT} --timeout 60"),
+    _joined("short way: not in a rehearsal", "crossings", "0 if move.is_rehearsal else self._small_rows", "self._small_rows", _SHORT),
+    ("moves: short way: what it has left is no part of a copy", f"{_MOVER}/rows/passing.py", "            if since is None:  #", "            if False:  #", _SHORT),
+    _worker("moves of a plan are pushed at once", "service", "push(app, move, move.away_pod)", "move"),
+    _worker("and looked after again soon", "service", "BUSY_SECONDS if time.monotonic() < self._busy_until else LOOK_SECONDS", "LOOK_SECONDS"),
     _joined("what this mover has begun", "served_rows", "if self._was_planned or self._tables.are_read:", "if self._was_planned:", _DISTURBED),
     _joined("what this mover has begun, on SQLite", "embedded_rows", "        self._was_planned = True  #", "        #", _DISTURBED),
     _joined("an open fence that is held against the stamp is left", "fences", "        except FenceBusy:\n", "        except ZeroDivisionError:\n", _LOCKS),
