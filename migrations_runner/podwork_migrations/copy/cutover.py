@@ -3,11 +3,11 @@
 Owns: `settle`, `arm`, `objection`, `not_taken`, `swap`, `regret`, `where`. Promises: RENAME TABLE changes
 both names at once, after every transaction that wrote to the table has ended, so that the copy has all that
 was written; it is tried again and again with the lock budget, later and later, and after `TRIES` times a
-person is asked. It is done only while the triggers are as they were made, no fault was written down, and the table is the one
-that was copied. A fault that is written between that look and RENAME is seen after it, and the table takes
-its place again (`regret`): the application keeps what it wrote, whatever the moment. An answer that was lost
-is not guessed at: the names in the catalogue say whether it was done (`where`). Leaves to others: what comes
-after (`hold`).
+person is asked. It is done only while the triggers are as they were made, no fault was written down, and the
+table is the one that was copied. A fault that is written between that look and RENAME is seen after it, and
+the table takes its place again (`regret`): the application keeps what it wrote, whatever the moment. An
+answer that was lost is not guessed at: the names in the catalogue say whether it was done (`where`). Leaves
+to others: what comes after (`hold`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Locking a partition, and what whoever holds it need not read again in every batch.
 
 Owns: `lock`, `Locked`, the statements, and what tells a lease from every other (`HELD`, `bound`). Promises:
-in every batch the partition's lease and its state are read from its row; what else is remembered of it and of
-its run is believed only while both rows have the revisions that it was read with: a partition's grows with
+in every batch the partition's lease and its state are looked at in its row; what else is remembered of it and
+of its run is believed only while both rows have the revisions that it was read with: a partition's grows with
 its lease, bounds and cursor, a run's with every state, setting and force. Attempts are counted by the holder
 alone, who keeps the count. On MariaDB and MySQL the partition's row is locked, and no other. Leaves to
 others: reading what the run was told (`runs`), what is done under the lock (`batch`, `partitions`).

@@ -1,9 +1,9 @@
 """Many small shops leave a pod: how many a second, and what the jobs of others wait meanwhile.
 
-Two movers, as many as a plan lets work on a pod by default, the threads of one process as in a worker, take one
-shop after the other to its end: planned, moved, and, as no grace is given, its old rows deleted. Jobs of one
-shop on each pod, which does not move, are pushed at a steady rate before and meanwhile, and note how long they
-waited; workers of both pods run them.
+Two movers, as many as a plan lets work on a pod by default, the threads of one process as in a worker, take
+one shop after the other to its end: planned, moved, and, as no grace is given, its old rows deleted. Jobs of
+one shop on each pod, which does not move, are pushed at a steady rate before and meanwhile, and note how long
+they waited; workers of both pods run them.
 """
 
 from __future__ import annotations
