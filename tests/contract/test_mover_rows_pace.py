@@ -68,7 +68,6 @@ def test_who_ends_a_deadlock_while_the_way_is_cleared_copies_on(
     stand: RowsStand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(stand, 1, 3)
-    stand.run(f"INSERT INTO orders VALUES ({SHOP}, 2, '1', 1, 'in the way')", pod=TARGET)
     real, deadlocks = RowPassage._next_keys, [pymysql.OperationalError(1213, "Deadlock found")]
 
     def next_keys(self: RowPassage, table: MovedTable) -> Keys:
@@ -81,6 +80,7 @@ def test_who_ends_a_deadlock_while_the_way_is_cleared_copies_on(
     monkeypatch.setattr(RowPassage, "_next_keys", next_keys)
     rows = stand.rows()
     rows.follow()
+    stand.run(f"INSERT INTO orders VALUES ({SHOP}, 2, '1', 1, 'in the way')", pod=TARGET)
     rows.copy(noop)
     assert not deadlocks
     assert stand.differing() == []

@@ -12,8 +12,9 @@ import pytest
 from podwork_pods.mover.crossing import Found
 from podwork_pods.mover.joined import looking
 from podwork_pods.mover.joined.looking import MovePreflight, Obstacle
-from podwork_pods.mover.mover import REST_SECONDS, Ending
+from podwork_pods.mover.mover import Ending
 from podwork_pods.mover.passage import Passage
+from podwork_pods.mover.resting import REST_SECONDS
 from podwork_pods.mover.states import MoveState
 from podwork_pods.mover.tables import blockers, catalogue
 from podwork_pods.pod import Pod

@@ -28,21 +28,11 @@ from podwork_pods.mover.moves import Moves
 from podwork_pods.mover.orders import waits
 from podwork_pods.mover.plans.holding import why_it_waits
 from podwork_pods.mover.rehearsal import rehearsed
+from podwork_pods.mover.resting import REST_SECONDS, TROUBLE_REST_SECONDS, reversible_rest_seconds
 from podwork_pods.mover.runbook import Runbook
 from podwork_pods.mover.states import BEFORE_SWITCH, CUTTING, MoveState
 
 HEARTBEAT_SECONDS: Final = 3.0
-REST_SECONDS: Final[Mapping[MoveState, float]] = {
-    MoveState.PREFLIGHT: 5.0,
-    MoveState.READY: 1.0,
-    MoveState.REVERSING: 1.0,
-    MoveState.REVERSIBLE: 2.0,
-}
-"""How long a move rests where it waits; a person's order is found after it at the latest."""
-LONG_REVERSIBLE_REST_SECONDS: Final = 15.0
-REVERSIBLE_SHARE: Final = 1 / 60
-"""Kept rows are fed more and more seldom, the longer they are kept: there may be a thousand such moves."""
-TROUBLE_REST_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = (0.0, 0.1, 0.5, 2.0)
 """After so many failures in a row at one state; then the move rests, and any worker tries again."""
 FAILURES: Final = 3
@@ -306,7 +296,7 @@ class Mover:
             self._book.complete("its grace is over")
             return
         why = "somebody to say complete or reverse" if over_at is None else "the end of its grace"
-        raise _Rest(_reversible_rest_seconds(now - move.entered), why)
+        raise _Rest(reversible_rest_seconds(now - move.entered), why)
 
     def _fresh(self) -> Move:
         """Read the move again where people's orders are waited for. Raises MoveLost, MoveConflict."""
@@ -324,11 +314,6 @@ class Mover:
 
     def _wait(self, reason: str) -> None:
         raise _Rest(REST_SECONDS[self._book.move.state], reason)
-
-
-def _reversible_rest_seconds(age_seconds: float) -> float:
-    first = REST_SECONDS[MoveState.REVERSIBLE]
-    return min(max(first, age_seconds * REVERSIBLE_SHARE), LONG_REVERSIBLE_REST_SECONDS)
 
 
 def _check_ours(known: Move, found: Move) -> None:
