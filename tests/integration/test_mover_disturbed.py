@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from podwork import points
 from podwork.interfaces import Route
 from podwork_pods.mover.crossing import GivesUp
-from podwork_pods.mover.joined import followed_copy
+from podwork_pods.mover.joined import comparing, followed_copy
+from podwork_pods.mover.rows.passing import RowPassage
 from podwork_pods.mover.states import MoveState
 from tests.support.move_stand import SHOP, A, B, MoveStand, move_stand
 from tests.support.servers import PrivateServers, fresh_redis
@@ -81,6 +83,26 @@ def test_a_row_that_changes_all_the_time_does_not_stop_the_verification(stand: M
     assert not any(
         event.before == "verifying" and event.after == "catchup" for event in stand.moves.events(1)
     )
+    stand.check(Route(B, 2), kept=True)
+
+
+@pytest.mark.parametrize(("fresh_seconds", "brings"), [(0.0, True), (3600.0, False)])
+def test_while_ranges_are_compared_what_changes_is_brought_now_and_then(
+    stand: MoveStand, monkeypatch: pytest.MonkeyPatch, fresh_seconds: float, brings: bool
+) -> None:
+    monkeypatch.setattr(comparing, "FRESH_SECONDS", fresh_seconds)
+    stand.trade(3, 1)
+    move = stand.plan()
+    brought: list[str] = []
+    apply = RowPassage.apply
+
+    def applied(self: RowPassage, *given: Any, **named: Any) -> int:
+        brought.append(stand.moves.get(move.id).state)
+        return apply(self, *given, **named)
+
+    monkeypatch.setattr(RowPassage, "apply", applied)
+    assert stand.turn(move).state is MoveState.REVERSIBLE, stand.moves.get(move.id)
+    assert (brought.count("verifying") > 3) is brings
     stand.check(Route(B, 2), kept=True)
 
 

@@ -8,6 +8,7 @@ changed it meanwhile, so that no further bringing would mend it. Nothing is writ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -23,6 +24,9 @@ from podwork_pods.mover.tables.walking import let_go
 from podwork_pods.mover.verify import compare, compare_keys
 
 VERIFY_ROUNDS: Final = 3
+FRESH_SECONDS: Final = 0.1
+"""So old may be what was brought when the next range is compared: what has changed since differs, and is
+narrowed down to its keys, which takes many times as long as the range."""
 NAMED_ROWS: Final = 3
 """So many of a table's rows that differ are named."""
 
@@ -44,12 +48,16 @@ def differing_rows(
         between: called between two ranges.
     """
     found: list[str] = []
+    brought_at = time.monotonic()
     with here.connect() as source, there.connect() as target:
         for table in tables:
             differing: list[Place] = []
             for compared in compare(source, target, table, shop_id):
                 differing += compared.differing
                 between()
+                if time.monotonic() >= brought_at + FRESH_SECONDS:
+                    bring()
+                    brought_at = time.monotonic()
             for _ in range(VERIFY_ROUNDS if differing else 0):
                 bring()
                 let_go(source, target)
