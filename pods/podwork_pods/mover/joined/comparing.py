@@ -90,7 +90,8 @@ def differing_touched(
             differing = set(compare_keys(source, target, table, shop_id, compared))
             if differing:
                 # What is not found again by its place may be any of them.
-                known = [key for key in mine if differing <= {*compared} and places[key] in differing]
+                are_known = differing <= {*compared}
+                known = [key for key in mine if places[key] in differing] if are_known else []
                 found[table.name] = dict.fromkeys(known or mine)
             between()
     return found
