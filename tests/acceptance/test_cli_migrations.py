@@ -305,7 +305,9 @@ def what_was_applied_is_taken_back_and_drift_is_seen(podctl: Podctl, platform: P
     assert "it has no down()" in podctl.refused(
         3, "migrations", "revert", "add_weight", "--pod", "2", "--yes"
     )
-    found = json.loads(podctl("migrations", "drift", "-o", "json").stdout)["pods"]
+    drift = podctl("migrations", "drift", "-o", "json")
+    assert drift.stdout, drift.stderr
+    found = json.loads(drift.stdout)["pods"]
     assert [row["state"] for row in found] == ["drifted", "ok"], "by hand it was added in another place"
     assert podctl("migrations", "drift", "--pod", "2").code == 0
     execute(platform, "CREATE INDEX by_hand ON parcels (status)", 2)

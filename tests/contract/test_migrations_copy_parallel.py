@@ -100,8 +100,9 @@ def test_two_jobs_copy_a_table_that_is_written_to(stand: CopyStand) -> None:
     shop = Shop(stand.url, 600, counts_up=False)
     with shop.open(), stand.working(2):
         stand.finish_by_others()
-    runs = "SELECT run_id, COUNT(*), MIN(batches) > 1 FROM podwork_partitions GROUP BY run_id"
-    assert [(parts, worked) for _, parts, worked in stand.rows(runs)] == [(2, 1), (2, 1)]
+    # Whoever is done early takes a part of what is left: there may be one more.
+    runs = "SELECT run_id, COUNT(*) > 1, SUM(batches > 1) > 1 FROM podwork_partitions GROUP BY run_id"
+    assert [(is_cut, worked) for _, is_cut, worked in stand.rows(runs)] == [(1, 1), (1, 1)]
     assert (stand.entry.state, stand.stage) == (EntryState.APPLIED, "held")
     assert stand.contents("items", COLUMNS) == stand.contents(NAMES.old, COLUMNS)
     assert stand.rows("SELECT DISTINCT z FROM items") == [(7,)]
