@@ -115,6 +115,8 @@ GUARDS: list[Guard] = [
     _joined("what differs before the fence is looked at under it", "followed_copy", "self._touched = self._differing_touched(pulse)", "self._touched = {}", _DISTURBED),
     _joined("a table that changes in the cut-over", "known_tables", "        if self._definitions() != self._defined:\n            self._check()\n", "", _DISTURBED),
     _joined("what is compared under the fence", "followed_copy", "            differing = self._differing_touched(lambda _: None)\n", "            differing: Keys = {}\n", _DISTURBED),
+    _joined("what changes is brought while ranges are compared", "comparing", "                    bring()\n                    brought_at", "                    brought_at", _DISTURBED),
+    ("moves: long reversible, seldom fed", f"{_MOVER}/resting.py", "min(max(first, age_seconds * REVERSIBLE_SHARE), LONGEST_REVERSIBLE_SECONDS)", "first", "tests/contract/test_mover_runbook.py"),
     _joined("short way: what an earlier try has left", "fenced_copy", "                for table in reversed(tables):  # children first\n                    self._writer.delete(table, self._target.keys(table, _ALL))\n", "", _SHORT),
     _joined("short way: both are compared", "fenced_copy", "            if not differing:\n                return\n", "            return\n", _SHORT),
     _joined("short way: a late relay", "fenced_copy", "if not tries_left or differing != [outbox.name]:", "if True:", _SHORT),

@@ -143,10 +143,6 @@ def test_what_an_earlier_try_has_left_is_taken_away_first(stand: MoveStand) -> N
     stand.trade()
     move = stand.plan()
     passed = Passed()
-
-    def give_way() -> None:
-        raise GivesWay("it will not do")
-
     passed.do("move.apply_last.after", give_way)
     passed.do("move.leave_transit.after", lambda: _change_all(stand))
     stand.finish(move)
@@ -160,9 +156,6 @@ def test_what_it_has_left_is_taken_away_when_the_shop_has_grown(stand: MoveStand
     stand.trade()
     move = stand.plan()
     passed = Passed()
-
-    def give_way() -> None:
-        raise GivesWay("it will not do")
 
     def grow() -> None:
         _change_all(stand)
@@ -262,6 +255,10 @@ def test_another_mover_does_not_mind_how_the_first_one_went(stand: MoveStand) ->
         followed = connection.exec_driver_sql(f"SELECT COUNT(*) FROM {progress.name}").scalar_one()
     assert followed
     stand.check(Route(B, 2), kept=True)
+
+
+def give_way() -> None:
+    raise GivesWay("it will not do")
 
 
 def _change_all(stand: MoveStand) -> None:

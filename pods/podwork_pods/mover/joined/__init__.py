@@ -10,6 +10,7 @@
 | `kept_rows` | what is kept at the source after the switch |
 | `known_tables` | whether tables change meanwhile (`mover.tables`) |
 | `embedded_rows` | rows between shards on SQLite: a plain copy under the fence |
+| `under_fence` | what that and `fenced_copy` do before it: nothing |
 | `looking` | what stands in a move's way (`mover.tables`) |
 | `pod_runs` | backfills over whole pods |
 | `crossings` | all of them, for a move as it was drawn |

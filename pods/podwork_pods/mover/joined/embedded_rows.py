@@ -17,6 +17,7 @@ from podwork_pods.engines import reader
 from podwork_pods.fence import ShardFence
 from podwork_pods.mover.crossing import GivesUp, Pulse
 from podwork_pods.mover.joined.outbox_rows import let_relay
+from podwork_pods.mover.joined.under_fence import UnderFence
 from podwork_pods.mover.passage import Passage
 from podwork_pods.mover.rows.errors import RowClash
 from podwork_pods.mover.rows.plain import fill, purge
@@ -24,7 +25,7 @@ from podwork_pods.mover.tables.table import MovedTable
 from podwork_pods.mover.verify import compare
 
 
-class EmbeddedRows:
+class EmbeddedRows(UnderFence):
     """The rows of a leg, both shards on SQLite.
 
     Args:
@@ -52,29 +53,9 @@ class EmbeddedRows:
         self._fence_there = fence_there
         self._was_planned = was_planned
 
-    def follow(self, _since: str) -> None:
-        """Step 5: there is no log; all is done in step 17."""
-
-    def begin_anew(self, pulse: Pulse) -> None:
-        """There is no log to be lost."""
-
     def copy(self, pulse: Pulse) -> None:
-        """Step 6: likewise. A declaration that cannot be used shall not be found out under the fence."""
+        """Step 6: a declaration that cannot be used shall not be found out under the fence."""
         self._tables()
-        pulse("")
-
-    def apply(self, pulse: Pulse) -> int:
-        """Step 7: likewise."""
-        pulse("")
-        return 0
-
-    def verify(self, pulse: Pulse) -> Sequence[str]:
-        """Step 8: likewise."""
-        pulse("")
-        return ()
-
-    def close_up(self, pulse: Pulse, *, in_haste: bool = False) -> None:  # noqa: ARG002 - nothing is brought
-        """Before the cut-over: nothing is copied yet."""
         pulse("")
 
     def apply_last(self) -> None:

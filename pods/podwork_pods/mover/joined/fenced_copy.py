@@ -10,7 +10,6 @@ copied so (`served_rows`), reading and writing (`mover.rows`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from podwork.points import reach
@@ -19,6 +18,7 @@ from podwork_pods.mover.crossing import GivesUp, GivesWay, Pulse
 from podwork_pods.mover.joined.comparing import VERIFY_ROUNDS, differing_tables
 from podwork_pods.mover.joined.known_tables import KnownTables
 from podwork_pods.mover.joined.served_shard import ServedShard, judged
+from podwork_pods.mover.joined.under_fence import UnderFence
 from podwork_pods.mover.passage import Passage
 from podwork_pods.mover.rows.applying import settle
 from podwork_pods.mover.rows.passing import HEADROOM_BYTES, Pace
@@ -34,7 +34,7 @@ MOST_BYTES: Final = 1 << 20
 _ALL: Final = "TRUE"
 
 
-class FencedCopy:
+class FencedCopy(UnderFence):
     """The copy of a first leg.
 
     Args:
@@ -78,29 +78,9 @@ class FencedCopy:
         finally:
             self._rest()
 
-    def follow(self, _since: str) -> None:
-        """Step 5: there is nothing to follow."""
-
-    def begin_anew(self, pulse: Pulse) -> None:
-        """There is no log to be lost."""
-
     def copy(self, pulse: Pulse) -> None:
         """Step 6: all is done in step 17, where nothing is waited for."""
         self._pace(self._bytes, pulse)
-
-    def apply(self, pulse: Pulse) -> int:
-        """Step 7: likewise."""
-        pulse("")
-        return 0
-
-    def verify(self, pulse: Pulse) -> Sequence[str]:
-        """Step 8: likewise."""
-        pulse("")
-        return ()
-
-    def close_up(self, pulse: Pulse, *, in_haste: bool = False) -> None:  # noqa: ARG002 - nothing is brought
-        """Before the cut-over: nothing is copied yet."""
-        pulse("")
 
     def apply_last(self) -> None:
         """Step 17: the copy, and its comparison."""
