@@ -195,7 +195,6 @@ def test_a_leader_that_is_killed_in_mid_plan_is_followed_by_another(
         revision: start_worker(podctl, pod=2, revision=revision) for revision in ("one", "two")
     }
     listed = [option for shop in shops for option in ("--shop", str(shop))]
-    number = make_plan(podctl, *listed, "--to", "2", "--canary", "none", "--concurrency", "2")
     led = until(lambda: leader(podctl, 2, workers), 30, "one of them leads")
     store = platform.moves.plans.store
 
@@ -203,8 +202,10 @@ def test_a_leader_that_is_killed_in_mid_plan_is_followed_by_another(
         standing = store.standing(store.get(number))
         return bool(standing.under_way and standing.waiting)
 
-    until(is_under_way, PLAN_SECONDS, "it is in the middle of it")
-    workers[led].end()
+    with platform.topology.transactions.open(shops[0]):  # until it ends, no move gets on
+        number = make_plan(podctl, *listed, "--to", "2", "--canary", "none", "--concurrency", "2")
+        until(is_under_way, PLAN_SECONDS, "it is in the middle of it")
+        workers[led].end()
     ended = wait_for(podctl, platform, number, "ended")
     assert ended["reason"] == "3 arrived"
     assert leader(podctl, 2, {*workers} - {led}), "the other one leads"
